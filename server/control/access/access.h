@@ -1,0 +1,48 @@
+// Who is calling: our own tokens, the POS's tokens, and the interceptor that lets a call through or not. Thread safe.
+#ifndef MOS_CONTROL_ACCESS_ACCESS_H
+#define MOS_CONTROL_ACCESS_ACCESS_H
+
+#include <stdint.h>
+
+#include "common/arena.h"
+#include "common/status.h"
+#include "control/catalog/catalog.h"
+#include "control/catalog/tokens.h"
+#include "control/rpc/rpc.h"
+
+typedef struct mos_access mos_access;
+
+// What the interceptor gives to mos_call_set_caller.
+struct mos_identity {
+    // User id or token name.
+    const char *name;
+    enum mos_role role;
+    // Rights beside the role, comma separated.
+    const char *rights;
+};
+
+// `jwt_secret`: "" refuses the POS's tokens. `catalog` must outlive it. MOS_INTERNAL where libsodium does not start. On MOS_OK *out is the
+// caller's, to be destroyed.
+mos_status mos_access_create(mos_access **out, mos_catalog *catalog, const char *jwt_secret, struct mos_error *error);
+// NULL is fine.
+void mos_access_destroy(mos_access *access);
+
+// Where no admin token is valid: makes one and writes it to the file (mode 0600, replaced at once). *out_made says whether it did.
+mos_status mos_access_ensure_admin(mos_access *access, const char *token_file, bool *out_made, struct mos_error *error);
+
+// A new token of this name, role and rights; its id, times and hash are filled in. *out_secret, in the arena, is never to be had again.
+mos_status mos_access_create_token(mos_access *access, struct mos_token *token, mos_arena *arena, const char **out_secret,
+                                   struct mos_error *error);
+// No error where it is revoked already. The row is made in the arena.
+mos_status mos_access_revoke_token(mos_access *access, const char *id, mos_arena *arena, struct mos_token *out, struct mos_error *error);
+
+// Who shows this value of the metadata `authorization` (NULL: none was sent). MOS_UNAUTHENTICATED with the reason. What *out points to
+// lives in the arena.
+mos_status mos_access_identify(mos_access *access, const char *authorization, mos_arena *arena, struct mos_identity *out,
+                               struct mos_error *error);
+
+// The user is the mos_access. Health and reflection pass without a token; of everything else UNAUTHENTICATED without a valid one, and
+// PERMISSION_DENIED without the right, by the table of rights.h.
+extern const struct mos_rpc_interceptor mos_access_interceptor;
+
+#endif

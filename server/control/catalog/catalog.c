@@ -1,0 +1,232 @@
+// Opening and closing, readers, and those who wait for events.
+#include "control/catalog/catalog.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/buffer.h"
+#include "control/catalog/catalog_internal.h"
+#include "control/catalog/jobs.h"
+
+enum { BUSY_TIMEOUT_MS = 10000 };
+
+static mos_status connect_to(mos_catalog *catalog, mos_catalog_session *session, bool writer, struct mos_error *error) {
+    session->catalog = catalog;
+    session->writer = writer;
+    // No mutex inside SQLite: a session belongs to one thread at a time.
+    int code = sqlite3_open_v2(catalog->path, &session->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    if (code != SQLITE_OK) {
+        return session->db ? mos_sql_fail(session->db, error, "be opened") : mos_fail(error, MOS_INTERNAL, "SQLite gives no connection");
+    }
+    sqlite3_busy_timeout(session->db, BUSY_TIMEOUT_MS);
+    mos_status status =
+        mos_sql_run(session->db, "PRAGMA trusted_schema = OFF; PRAGMA foreign_keys = ON; PRAGMA cell_size_check = ON", error);
+    if (status == MOS_OK) {
+        status =
+            mos_sql_run(session->db, writer ? "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL" : "PRAGMA query_only = ON", error);
+    }
+    return status;
+}
+
+static void disconnect(mos_catalog_session *session) {
+    for (size_t i = 0; i < session->cached; i++) {
+        sqlite3_finalize(session->cache[i]);
+    }
+    session->cached = 0;
+    sqlite3_close(session->db);
+    session->db = NULL;
+}
+
+static mos_status read_last_event(mos_catalog *catalog, struct mos_error *error) {
+    MOS_CLEANUP_SQL struct mos_sql sql;
+    // Not the newest row's number: rows are thinned, numbers are never used again.
+    mos_status status = mos_sql_begin(&sql, &catalog->writer, "SELECT seq FROM sqlite_sequence WHERE name = 'events'", error);
+    return status == MOS_OK ? mos_sql_number(&sql, &catalog->last_event, error) : status;
+}
+
+mos_status mos_catalog_open(mos_catalog **out, const char *path, struct mos_error *error) {
+    // Made by hand, so that nobody else may read it for a moment even; SQLite gives its other files the same mode.
+    int descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (descriptor < 0) {
+        return mos_fail_errno(error, errno, "opening the catalog %s", path);
+    }
+    close(descriptor);
+    mos_catalog *catalog = mos_calloc(1, sizeof(*catalog));
+    catalog->path = mos_strdup(path);
+    pthread_mutex_init(&catalog->mutex, NULL);
+    pthread_cond_init(&catalog->work, NULL);
+    pthread_cond_init(&catalog->done, NULL);
+    pthread_mutex_init(&catalog->readers_mutex, NULL);
+    pthread_cond_init(&catalog->reader_free, NULL);
+    pthread_mutex_init(&catalog->events_mutex, NULL);
+    pthread_cond_init(&catalog->event_added, NULL);
+    struct mos_error local;
+    error = error ? error : &local;
+    mos_status status = connect_to(catalog, &catalog->writer, true, error);
+    if (status == MOS_OK) {
+        status = mos_schema_prepare(catalog->writer.db, path, error);
+    }
+    if (status == MOS_OK) {
+        status = read_last_event(catalog, error);
+    }
+    if (status == MOS_OK) {
+        status = mos_catalog_writer_start(catalog, error);
+    }
+    if (status != MOS_OK) {
+        if (status == MOS_CORRUPT && !strstr(error->message, path)) {
+            mos_fail(error, MOS_CORRUPT,
+                     "the catalog %s is damaged or no catalog; move it away and start with --rebuild-catalog to read the backups back from "
+                     "the repository",
+                     path);
+        }
+        mos_catalog_close(catalog);
+        return status;
+    }
+    *out = catalog;
+    return MOS_OK;
+}
+
+void mos_catalog_close(mos_catalog *catalog) {
+    if (!catalog) {
+        return;
+    }
+    mos_catalog_writer_stop(catalog);
+    while (catalog->free_readers) {
+        mos_catalog_session *next = catalog->free_readers->next;
+        disconnect(catalog->free_readers);
+        free(catalog->free_readers);
+        catalog->free_readers = next;
+    }
+    // Last, so that it folds the write-ahead log back into the file.
+    disconnect(&catalog->writer);
+    pthread_mutex_destroy(&catalog->mutex);
+    pthread_cond_destroy(&catalog->work);
+    pthread_cond_destroy(&catalog->done);
+    pthread_mutex_destroy(&catalog->readers_mutex);
+    pthread_cond_destroy(&catalog->reader_free);
+    pthread_mutex_destroy(&catalog->events_mutex);
+    pthread_cond_destroy(&catalog->event_added);
+    free(catalog->path);
+    free(catalog);
+}
+
+// ---- Readers ----
+
+static void give_back(mos_catalog *catalog, mos_catalog_session *session) {
+    pthread_mutex_lock(&catalog->readers_mutex);
+    if (session) {
+        session->next = catalog->free_readers;
+        catalog->free_readers = session;
+    } else {
+        catalog->readers--;
+    }
+    pthread_cond_signal(&catalog->reader_free);
+    pthread_mutex_unlock(&catalog->readers_mutex);
+}
+
+mos_status mos_catalog_read_begin(mos_catalog *catalog, mos_catalog_session **out, struct mos_error *error) {
+    pthread_mutex_lock(&catalog->readers_mutex);
+    while (!catalog->free_readers && catalog->readers == MOS_CATALOG_READERS) {
+        pthread_cond_wait(&catalog->reader_free, &catalog->readers_mutex);
+    }
+    mos_catalog_session *session = catalog->free_readers;
+    if (session) {
+        catalog->free_readers = session->next;
+    } else {
+        catalog->readers++;
+    }
+    pthread_mutex_unlock(&catalog->readers_mutex);
+    mos_status status = MOS_OK;
+    if (!session) {
+        session = mos_calloc(1, sizeof(*session));
+        status = connect_to(catalog, session, false, error);
+    }
+    if (status == MOS_OK) {
+        status = mos_sql_run(session->db, "BEGIN", error);
+    }
+    if (status != MOS_OK) {
+        disconnect(session);
+        free(session);
+        give_back(catalog, NULL);
+        return status;
+    }
+    *out = session;
+    return MOS_OK;
+}
+
+void mos_catalog_read_end(mos_catalog_session *session) {
+    if (!session) {
+        return;
+    }
+    mos_catalog *catalog = session->catalog;
+    if (mos_sql_run(session->db, "COMMIT", NULL) != MOS_OK) {
+        disconnect(session);
+        free(session);
+        session = NULL;
+    }
+    give_back(catalog, session);
+}
+
+// ---- Facts ----
+
+mos_status mos_catalog_get_fact(mos_catalog_session *session, const char *name, mos_arena *arena, const char **out,
+                                struct mos_error *error) {
+    MOS_CLEANUP_SQL struct mos_sql sql;
+    mos_status status = mos_sql_begin(&sql, session, "SELECT value FROM facts WHERE name = ?", error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    mos_sql_bind_text(&sql, name);
+    bool row;
+    status = mos_sql_step(&sql, &row, error);
+    if (status == MOS_OK) {
+        *out = row ? mos_sql_take_text(&sql, arena) : "";
+    }
+    return status;
+}
+
+mos_status mos_catalog_put_fact(mos_catalog_session *session, const char *name, const char *value, struct mos_error *error) {
+    MOS_CLEANUP_SQL struct mos_sql sql;
+    mos_status status = mos_sql_begin(&sql, session, "INSERT OR REPLACE INTO facts(name, value) VALUES(?, ?)", error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    mos_sql_bind_text(&sql, name);
+    mos_sql_bind_text(&sql, value);
+    return mos_sql_finish(&sql, error);
+}
+
+// ---- Those who wait for events ----
+
+void mos_catalog_publish_events(mos_catalog *catalog, int64_t sequence) {
+    pthread_mutex_lock(&catalog->events_mutex);
+    if (sequence > catalog->last_event) {
+        catalog->last_event = sequence;
+        pthread_cond_broadcast(&catalog->event_added);
+    }
+    pthread_mutex_unlock(&catalog->events_mutex);
+}
+
+int64_t mos_catalog_last_event(mos_catalog *catalog) {
+    pthread_mutex_lock(&catalog->events_mutex);
+    int64_t last = catalog->last_event;
+    pthread_mutex_unlock(&catalog->events_mutex);
+    return last;
+}
+
+void mos_catalog_wait_events(mos_catalog *catalog, int64_t sequence, bool (*over)(const void *argument), const void *argument) {
+    pthread_mutex_lock(&catalog->events_mutex);
+    while (catalog->last_event <= sequence && !over(argument)) {
+        pthread_cond_wait(&catalog->event_added, &catalog->events_mutex);
+    }
+    pthread_mutex_unlock(&catalog->events_mutex);
+}
+
+void mos_catalog_wake_watchers(mos_catalog *catalog) {
+    pthread_mutex_lock(&catalog->events_mutex);
+    pthread_cond_broadcast(&catalog->event_added);
+    pthread_mutex_unlock(&catalog->events_mutex);
+}

@@ -1,0 +1,125 @@
+// The catalog's tables, as numbered steps from one version to the next. A step that was released is never changed.
+#include <string.h>
+
+#include "common/buffer.h"
+#include "control/catalog/sql.h"
+
+// "MosB", so that no other program's file is taken for a catalog.
+enum { APPLICATION_ID = 0x4d6f7342 };
+
+static const char *const steps[] = {
+    // 1
+    "CREATE TABLE facts(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+
+    "CREATE TABLE backups("
+    "  id TEXT PRIMARY KEY, name TEXT NOT NULL, type TEXT NOT NULL, status TEXT NOT NULL,"
+    "  created_at_ns INTEGER NOT NULL, completed_at_ns INTEGER NOT NULL, size INTEGER NOT NULL, encrypted_size INTEGER NOT NULL,"
+    "  key_id TEXT NOT NULL, checksum TEXT NOT NULL, encrypted_checksum TEXT NOT NULL, location TEXT NOT NULL,"
+    "  encrypted_location TEXT NOT NULL, retention_days INTEGER NOT NULL, warnings INTEGER NOT NULL, message TEXT NOT NULL,"
+    "  encryption_asked INTEGER NOT NULL, compressed INTEGER NOT NULL, integrity_check INTEGER NOT NULL, parent_id TEXT NOT NULL, "
+    "verified_at_ns INTEGER NOT NULL,"
+    "  damaged INTEGER NOT NULL, created_by TEXT NOT NULL, facts BLOB NOT NULL);"
+    "CREATE INDEX backups_newest ON backups(created_at_ns, id);"
+    "CREATE INDEX backups_key ON backups(key_id);"
+
+    "CREATE TABLE backup_tags("
+    "  backup_id TEXT NOT NULL REFERENCES backups(id) ON DELETE CASCADE, tag TEXT NOT NULL, position INTEGER NOT NULL,"
+    "  PRIMARY KEY(backup_id, tag)) WITHOUT ROWID;"
+    "CREATE INDEX backup_tags_tag ON backup_tags(tag, backup_id);"
+
+    "CREATE TABLE jobs("
+    "  id TEXT PRIMARY KEY, kind TEXT NOT NULL, status TEXT NOT NULL, backup_id TEXT NOT NULL,"
+    "  created_at_ns INTEGER NOT NULL, started_at_ns INTEGER NOT NULL, completed_at_ns INTEGER NOT NULL, created_by TEXT NOT NULL,"
+    "  phase TEXT NOT NULL, files_done INTEGER NOT NULL, files_total INTEGER NOT NULL, bytes_done INTEGER NOT NULL,"
+    "  bytes_total INTEGER NOT NULL, bytes_per_second INTEGER NOT NULL, seconds_left INTEGER NOT NULL, current TEXT NOT NULL,"
+    "  warnings INTEGER NOT NULL, message TEXT NOT NULL, result BLOB NOT NULL);"
+    "CREATE INDEX jobs_newest ON jobs(created_at_ns, id);"
+    "CREATE INDEX jobs_backup ON jobs(backup_id);"
+    "CREATE INDEX jobs_active ON jobs(created_at_ns) WHERE status IN ('PENDING', 'RUNNING');"
+
+    "CREATE TABLE events("
+    "  sequence INTEGER PRIMARY KEY AUTOINCREMENT, time_ns INTEGER NOT NULL, kind TEXT NOT NULL, job_id TEXT NOT NULL,"
+    "  job_kind TEXT NOT NULL, job_status TEXT NOT NULL, backup_id TEXT NOT NULL, backup_status TEXT NOT NULL,"
+    "  phase TEXT NOT NULL, files_done INTEGER NOT NULL, files_total INTEGER NOT NULL, bytes_done INTEGER NOT NULL,"
+    "  bytes_total INTEGER NOT NULL, bytes_per_second INTEGER NOT NULL, seconds_left INTEGER NOT NULL, current TEXT NOT NULL,"
+    "  message TEXT NOT NULL);"
+    "CREATE INDEX events_job ON events(job_id, sequence);"
+    "CREATE INDEX events_backup ON events(backup_id, sequence);"
+
+    "CREATE TABLE tokens("
+    "  id TEXT PRIMARY KEY, name TEXT NOT NULL, role TEXT NOT NULL, rights TEXT NOT NULL, hash BLOB NOT NULL UNIQUE,"
+    "  created_at_ns INTEGER NOT NULL, expires_at_ns INTEGER NOT NULL, last_used_at_ns INTEGER NOT NULL,"
+    "  revoked_at_ns INTEGER NOT NULL);"
+    "CREATE INDEX tokens_newest ON tokens(created_at_ns, id);",
+};
+enum { VERSION = sizeof(steps) / sizeof(steps[0]) };
+
+static mos_status pragma_number(sqlite3 *db, const char *text, int64_t *out, struct mos_error *error) {
+    sqlite3_stmt *statement = NULL;
+    mos_status status = MOS_OK;
+    if (sqlite3_prepare_v2(db, text, -1, &statement, NULL) != SQLITE_OK || sqlite3_step(statement) != SQLITE_ROW) {
+        status = mos_sql_fail(db, error, "be opened");
+    } else {
+        *out = sqlite3_column_int64(statement, 0);
+    }
+    sqlite3_finalize(statement);
+    return status;
+}
+
+static mos_status check_whole(sqlite3 *db, const char *path, struct mos_error *error) {
+    sqlite3_stmt *statement = NULL;
+    mos_status status = MOS_OK;
+    if (sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &statement, NULL) != SQLITE_OK || sqlite3_step(statement) != SQLITE_ROW) {
+        status = mos_sql_fail(db, error, "be checked");
+    } else if (strcmp((const char *)sqlite3_column_text(statement, 0), "ok") != 0) {
+        status = mos_fail(error, MOS_CORRUPT, "%s", (const char *)sqlite3_column_text(statement, 0));
+    }
+    sqlite3_finalize(statement);
+    if (status == MOS_CORRUPT) {
+        return mos_fail(error, MOS_CORRUPT,
+                        "the catalog %s is damaged; move it away and start with --rebuild-catalog to read the backups "
+                        "back from the repository",
+                        path);
+    }
+    return status;
+}
+
+static mos_status migrate(sqlite3 *db, int64_t version, struct mos_error *error) {
+    for (; version < VERSION; version++) {
+        MOS_CLEANUP_BUFFER struct mos_buffer sql = MOS_BUFFER_INIT(0);
+        mos_buffer_printf(&sql, "BEGIN IMMEDIATE; %s PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT;", steps[version],
+                          APPLICATION_ID, (int)version + 1);
+        mos_status status = mos_sql_run(db, mos_buffer_text(&sql), error);
+        if (status != MOS_OK) {
+            sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+            return mos_fail_context(error, "bringing the catalog to version %d", (int)version + 1);
+        }
+    }
+    return MOS_OK;
+}
+
+mos_status mos_schema_prepare(sqlite3 *db, const char *path, struct mos_error *error) {
+    mos_status status = check_whole(db, path, error);
+    int64_t version = 0, application = 0, tables = 0;
+    if (status == MOS_OK) {
+        status = pragma_number(db, "PRAGMA user_version", &version, error);
+    }
+    if (status == MOS_OK) {
+        status = pragma_number(db, "PRAGMA application_id", &application, error);
+    }
+    if (status == MOS_OK) {
+        status = pragma_number(db, "SELECT count(*) FROM sqlite_master", &tables, error);
+    }
+    if (status != MOS_OK) {
+        return status;
+    }
+    if (tables > 0 && application != APPLICATION_ID) {
+        return mos_fail(error, MOS_CORRUPT, "%s is a database of another program, not a catalog", path);
+    }
+    if (version > VERSION) {
+        return mos_fail(error, MOS_FAILED_PRECONDITION,
+                        "the catalog %s has version %lld, made by a newer mosaajii-server; this one knows versions up to %d", path,
+                        (long long)version, VERSION);
+    }
+    return migrate(db, version, error);
+}

@@ -1,0 +1,43 @@
+#include "control/catalog/words.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const char *const types[] = {"", "FULL", "INCREMENTAL", "DIFFERENTIAL", "DATABASE", "FILES", "CONFIGURATION"};
+static const char *const statuses[] = {"",          "PENDING",  "IN_PROGRESS", "COMPLETED", "FAILED",
+                                       "VERIFYING", "VERIFIED", "EXPIRED",     "CANCELLED"};
+static const char *const job_kinds[] = {"",      "BACKUP",         "VERIFY",        "RESTORE",        "DELETE",    "PRUNE",
+                                        "CHECK", "OFFSITE_UPLOAD", "OFFSITE_FETCH", "OFFSITE_VERIFY", "KEY_REWRAP"};
+static const char *const job_statuses[] = {"", "PENDING", "RUNNING", "SUCCEEDED", "SUCCEEDED_WITH_WARNINGS", "FAILED", "CANCELLED"};
+static const char *const event_kinds[] = {"", "QUEUED", "STARTED", "PROGRESS", "WARNING", "FINISHED"};
+static const char *const roles[] = {"", "VIEWER", "OPERATOR", "ADMIN"};
+
+static const char *word_of(const char *const *words, size_t count, int number) {
+    return number >= 0 && (size_t)number < count ? words[number] : "";
+}
+
+static int number_of(const char *const *words, size_t count, const char *word) {
+    for (size_t i = 1; i < count; i++) {
+        if (strcmp(words[i], word) == 0) {
+            return (int)i;
+        }
+    }
+    return 0;
+}
+
+#define WORDS(name, words)                                                                                                                 \
+    const char *mos_##name##_word(int number) {                                                                                            \
+        return word_of(words, COUNT(words), number);                                                                                       \
+    }                                                                                                                                      \
+    int mos_##name##_from_word(const char *word) {                                                                                         \
+        return number_of(words, COUNT(words), word);                                                                                       \
+    }
+
+WORDS(backup_type, types)
+WORDS(backup_status, statuses)
+WORDS(job_kind, job_kinds)
+WORDS(job_status, job_statuses)
+WORDS(event_kind, event_kinds)
+WORDS(role, roles)

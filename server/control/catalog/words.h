@@ -1,0 +1,78 @@
+// What backups, jobs and events can be. The numbers are those of the public API, the words those of its JSON, and what the catalog keeps.
+#ifndef MOS_CONTROL_CATALOG_WORDS_H
+#define MOS_CONTROL_CATALOG_WORDS_H
+
+#include <stdbool.h>
+
+enum mos_backup_type {
+    MOS_BACKUP_FULL = 1,
+    MOS_BACKUP_INCREMENTAL,
+    MOS_BACKUP_DIFFERENTIAL,
+    MOS_BACKUP_DATABASE,
+    MOS_BACKUP_FILES,
+    MOS_BACKUP_CONFIGURATION,
+};
+
+enum mos_backup_status {
+    MOS_BACKUP_PENDING = 1,
+    MOS_BACKUP_IN_PROGRESS,
+    MOS_BACKUP_COMPLETED,
+    MOS_BACKUP_FAILED,
+    MOS_BACKUP_VERIFYING,
+    MOS_BACKUP_VERIFIED,
+    MOS_BACKUP_EXPIRED,
+    MOS_BACKUP_CANCELLED,
+};
+
+enum mos_job_kind {
+    MOS_JOB_BACKUP = 1,
+    MOS_JOB_VERIFY,
+    MOS_JOB_RESTORE,
+    MOS_JOB_DELETE,
+    MOS_JOB_PRUNE,
+    MOS_JOB_CHECK,
+    MOS_JOB_OFFSITE_UPLOAD,
+    MOS_JOB_OFFSITE_FETCH,
+    MOS_JOB_OFFSITE_VERIFY,
+    MOS_JOB_KEY_REWRAP,
+};
+
+enum mos_job_status {
+    MOS_JOB_PENDING = 1,
+    MOS_JOB_RUNNING,
+    MOS_JOB_SUCCEEDED,
+    MOS_JOB_SUCCEEDED_WITH_WARNINGS,
+    MOS_JOB_FAILED,
+    MOS_JOB_CANCELLED,
+};
+
+enum mos_event_kind {
+    MOS_EVENT_QUEUED = 1,
+    MOS_EVENT_STARTED,
+    MOS_EVENT_PROGRESS,
+    MOS_EVENT_WARNING,
+    MOS_EVENT_FINISHED,
+};
+
+enum mos_role {
+    MOS_ROLE_NONE,
+    MOS_ROLE_VIEWER,
+    MOS_ROLE_OPERATOR,
+    MOS_ROLE_ADMIN,
+};
+
+// "" for a number that has no word; 0 for a word that has no number.
+const char *mos_backup_type_word(int type);
+const char *mos_backup_status_word(int status);
+const char *mos_job_kind_word(int kind);
+const char *mos_job_status_word(int status);
+const char *mos_event_kind_word(int kind);
+const char *mos_role_word(int role);
+int mos_backup_type_from_word(const char *word);
+int mos_backup_status_from_word(const char *word);
+int mos_job_kind_from_word(const char *word);
+int mos_job_status_from_word(const char *word);
+int mos_event_kind_from_word(const char *word);
+int mos_role_from_word(const char *word);
+
+#endif

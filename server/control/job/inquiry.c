@@ -1,0 +1,152 @@
+// Conversations with the engine that are no jobs: short, answered at once, and recorded nowhere.
+#include <string.h>
+
+#include "common/log.h"
+#include "control/job/queue_internal.h"
+#include "control/job/record.h"
+
+typedef Mosaajii__Engine__V1__Request engine_request;
+typedef Mosaajii__Engine__V1__Event engine_event;
+typedef Mosaajii__Engine__V1__Result engine_result;
+typedef Mosaajii__Engine__V1__BackupRecord backup_record;
+
+static mos_status ask(mos_queue *queue, const engine_request *request, int cancel_fd, mos_arena *arena,
+                      bool (*each)(const engine_event *event, void *argument), void *argument, const engine_result **out,
+                      struct mos_error *error) {
+    pthread_mutex_lock(&queue->mutex);
+    while (queue->inquiries == MOS_QUEUE_INQUIRIES) {
+        pthread_cond_wait(&queue->inquiry_free, &queue->mutex);
+    }
+    queue->inquiries++;
+    pthread_mutex_unlock(&queue->mutex);
+    mos_status status = mos_engine_ask(&queue->engine, request, cancel_fd, arena, each, argument, out, error);
+    pthread_mutex_lock(&queue->mutex);
+    queue->inquiries--;
+    pthread_cond_signal(&queue->inquiry_free);
+    pthread_mutex_unlock(&queue->mutex);
+    return status;
+}
+
+// ---- Files of a backup ----
+
+struct listing {
+    mos_arena *arena;
+    size_t limit;
+    Mosaajii__Engine__V1__Entry **entries;
+    size_t count;
+    bool more;
+};
+
+static bool take_entries(const engine_event *event, void *argument) {
+    struct listing *listing = argument;
+    if (event->event_case != MOSAAJII__ENGINE__V1__EVENT__EVENT_ENTRIES) {
+        return true;
+    }
+    if (event->entries->n_entries > listing->limit - listing->count) {
+        return false;
+    }
+    for (size_t i = 0; i < event->entries->n_entries; i++) {
+        listing->entries[listing->count++] = event->entries->entries[i];
+    }
+    listing->more = event->entries->more;
+    return true;
+}
+
+mos_status mos_queue_list_files(mos_queue *queue, const Mosaajii__Engine__V1__ListRequest *request, int cancel_fd, mos_arena *arena,
+                                Mosaajii__Engine__V1__Entry ***out, size_t *out_count, bool *out_more, struct mos_error *error) {
+    struct listing listing = {.arena = arena, .limit = (size_t)request->limit};
+    listing.entries = mos_arena_array(arena, Mosaajii__Engine__V1__Entry *, listing.limit);
+    engine_request whole = MOSAAJII__ENGINE__V1__REQUEST__INIT;
+    whole.operation_case = MOSAAJII__ENGINE__V1__REQUEST__OPERATION_LIST;
+    whole.list = (Mosaajii__Engine__V1__ListRequest *)request;
+    const engine_result *result;
+    mos_status status = ask(queue, &whole, cancel_fd, arena, take_entries, &listing, &result, error);
+    *out = listing.entries;
+    *out_count = listing.count;
+    *out_more = listing.more;
+    return status;
+}
+
+// ---- The repository ----
+
+mos_status mos_queue_init(mos_queue *queue, mos_arena *arena, const Mosaajii__Engine__V1__Repository **out, struct mos_error *error) {
+    Mosaajii__Engine__V1__InitRequest operation = MOSAAJII__ENGINE__V1__INIT_REQUEST__INIT;
+    engine_request request = MOSAAJII__ENGINE__V1__REQUEST__INIT;
+    request.operation_case = MOSAAJII__ENGINE__V1__REQUEST__OPERATION_INIT;
+    request.init = &operation;
+    const engine_result *result;
+    mos_status status = ask(queue, &request, -1, arena, NULL, NULL, &result, error);
+    if (status == MOS_OK && result->result_case != MOSAAJII__ENGINE__V1__RESULT__RESULT_REPOSITORY) {
+        status = mos_fail(error, MOS_INTERNAL, "the engine does not say which repository it opened");
+    }
+    if (status == MOS_OK) {
+        *out = result->repository;
+    }
+    return status;
+}
+
+static mos_status inventory(mos_queue *queue, mos_arena *arena, bool (*each)(const engine_event *event, void *argument), void *argument,
+                            struct mos_error *error) {
+    Mosaajii__Engine__V1__InventoryRequest operation = MOSAAJII__ENGINE__V1__INVENTORY_REQUEST__INIT;
+    engine_request request = MOSAAJII__ENGINE__V1__REQUEST__INIT;
+    request.operation_case = MOSAAJII__ENGINE__V1__REQUEST__OPERATION_INVENTORY;
+    request.inventory = &operation;
+    const engine_result *result;
+    return ask(queue, &request, -1, arena, each, argument, &result, error);
+}
+
+struct search {
+    const char *backup_id;
+    const backup_record *found;
+};
+
+static bool look_for_backup(const engine_event *event, void *argument) {
+    struct search *search = argument;
+    if (event->event_case == MOSAAJII__ENGINE__V1__EVENT__EVENT_BACKUP && event->backup->info &&
+        strcmp(event->backup->info->id, search->backup_id) == 0) {
+        search->found = event->backup;
+    }
+    return true;
+}
+
+mos_status mos_queue_find_committed(mos_queue *queue, const char *backup_id, mos_arena *arena, const backup_record **out,
+                                    struct mos_error *error) {
+    struct search search = {.backup_id = backup_id};
+    mos_status status = inventory(queue, arena, look_for_backup, &search, error);
+    *out = search.found;
+    return status;
+}
+
+struct rebuild {
+    mos_queue *queue;
+    int64_t added;
+    mos_status status;
+    struct mos_error error;
+};
+
+static bool add_backup(const engine_event *event, void *argument) {
+    struct rebuild *rebuild = argument;
+    if (event->event_case != MOSAAJII__ENGINE__V1__EVENT__EVENT_BACKUP || !event->backup->info) {
+        return true;
+    }
+    if (event->backup->error[0]) {
+        mos_log_warning("a backup in the repository cannot be read", MOS_TEXT("backup", event->backup->info->id),
+                        MOS_TEXT("reason", event->backup->error));
+        return true;
+    }
+    bool added = false;
+    rebuild->status = mos_record_found(rebuild->queue->catalog, event->backup, rebuild->queue->engine.repository, &added, &rebuild->error);
+    rebuild->added += added;
+    return rebuild->status == MOS_OK;
+}
+
+mos_status mos_queue_rebuild(mos_queue *queue, int64_t *out_added, struct mos_error *error) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    struct rebuild rebuild = {.queue = queue};
+    mos_status status = inventory(queue, arena, add_backup, &rebuild, error);
+    *out_added = rebuild.added;
+    if (rebuild.status != MOS_OK && error) {
+        *error = rebuild.error;
+    }
+    return rebuild.status != MOS_OK ? rebuild.status : status;
+}

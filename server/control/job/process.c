@@ -1,0 +1,285 @@
+#include "control/job/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/buffer.h"
+#include "common/clock.h"
+#include "common/framing.h"
+#include "common/log.h"
+
+// How long an engine that has said all may take to go, and one that was asked to stop.
+enum { LAST_GRACE_MS = 10000, STOP_GRACE_MS = 500, SOCKET_IN_CHILD = 3, LIFELINE_IN_CHILD = 4, FIRST_CLOSED = 5 };
+
+struct mos_process {
+    pid_t pid;
+    // Signals and waiting go by this, which never means another process.
+    int pidfd;
+    int socket;
+};
+
+// ---- Starting ----
+
+// Everything else of the server's environment stays here: secrets stand in it.
+static bool passes(const char *variable) {
+    static const char *const names[] = {"PATH=",
+                                        "HOME=",
+                                        "TZ=",
+                                        "LANG=",
+                                        "TMPDIR=",
+                                        "ASAN_OPTIONS=",
+                                        "UBSAN_OPTIONS=",
+                                        "TSAN_OPTIONS=",
+                                        "LSAN_OPTIONS=",
+                                        "MOSAAJII_LOG_FORMAT=",
+                                        "LC_",
+                                        "MOSAAJII_LOG_LEVEL=",
+                                        "MOSAAJII_ENGINE_THREADS="};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strncmp(variable, names[i], strlen(names[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static char **child_environment(void) {
+    size_t count = 0;
+    while (environ && environ[count]) {
+        count++;
+    }
+    char **result = mos_calloc(count + 1, sizeof(*result));
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (passes(environ[i])) {
+            result[kept++] = environ[i];
+        }
+    }
+    return result;
+}
+
+// The descriptors that are to become 3 and 4 in the child must be neither of them here, or one would overwrite the other.
+static int above_children(int descriptor) {
+    return fcntl(descriptor, F_DUPFD_CLOEXEC, FIRST_CLOSED);
+}
+
+static int spawn(const struct mos_engine *engine, int socket, int lifeline, pid_t *out) {
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawnattr_init(&attributes);
+    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, socket, SOCKET_IN_CHILD);
+    if (lifeline >= 0) {
+        posix_spawn_file_actions_adddup2(&actions, lifeline, LIFELINE_IN_CHILD);
+    }
+    posix_spawn_file_actions_addclosefrom_np(&actions, lifeline >= 0 ? FIRST_CLOSED : LIFELINE_IN_CHILD);
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &all);
+    posix_spawnattr_setpgroup(&attributes, 0);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+    char *arguments[] = {(char *)engine->path, "--job", NULL};
+    MOS_CLEANUP_FREE char **environment = child_environment();
+    int code = posix_spawn(out, engine->path, &actions, &attributes, arguments, environment);
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+    return code;
+}
+
+static mos_status launch(mos_process *process, const struct mos_engine *engine, struct mos_error *error) {
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
+        return mos_fail_errno(error, errno, "making a socket for an engine process");
+    }
+    process->socket = pair[0];
+    MOS_CLEANUP_FD int given = pair[1];
+    MOS_CLEANUP_FD int theirs = above_children(given);
+    MOS_CLEANUP_FD int lifeline = engine->lifeline >= 0 ? above_children(engine->lifeline) : -1;
+    if (theirs < 0 || (engine->lifeline >= 0 && lifeline < 0)) {
+        return mos_fail_errno(error, errno, "making a socket for an engine process");
+    }
+    int code = spawn(engine, theirs, lifeline, &process->pid);
+    if (code != 0) {
+        process->pid = 0;
+        return mos_fail_errno(error, code, "starting %s", engine->path);
+    }
+    process->pidfd = pidfd_open(process->pid, 0);
+    if (process->pidfd < 0) {
+        int reason = errno;
+        kill(process->pid, SIGKILL);
+        waitpid(process->pid, NULL, 0);
+        process->pid = 0;
+        return mos_fail_errno(error, reason, "following an engine process");
+    }
+    return MOS_OK;
+}
+
+static void drop(mos_process *process) {
+    if (process->socket >= 0) {
+        close(process->socket);
+    }
+    if (process->pidfd >= 0) {
+        close(process->pidfd);
+    }
+    free(process);
+}
+
+mos_status mos_process_start(mos_process **out, const struct mos_engine *engine, const Mosaajii__Engine__V1__Request *request,
+                             struct mos_error *error) {
+    mos_process *process = mos_calloc(1, sizeof(*process));
+    process->socket = -1;
+    process->pidfd = -1;
+    mos_status status = launch(process, engine, error);
+    if (status != MOS_OK) {
+        drop(process);
+        return status;
+    }
+    Mosaajii__Engine__V1__Request filled = *request;
+    filled.repository = (char *)engine->repository;
+    filled.keyring = (char *)engine->keyring;
+    filled.scratch = (char *)engine->scratch;
+    struct mos_error sending;
+    status = mos_frame_send(process->socket, &filled.base, &sending);
+    if (status != MOS_OK) {
+        char reason[MOS_PROCESS_REASON_BYTES];
+        mos_process_end(process, reason);
+        return status == MOS_UNAVAILABLE ? mos_fail(error, MOS_INTERNAL, "the engine process %s before it took its request", reason)
+                                         : mos_fail(error, status, "%s", sending.message);
+    }
+    *out = process;
+    return MOS_OK;
+}
+
+// ---- Talking ----
+
+mos_status mos_process_receive(mos_process *process, int timeout_ms, int cancel_fd, mos_arena *arena, Mosaajii__Engine__V1__Event **out,
+                               struct mos_error *error) {
+    *out = NULL;
+    struct pollfd polled[2] = {{.fd = process->socket, .events = POLLIN}, {.fd = cancel_fd, .events = POLLIN}};
+    int64_t end_ns = timeout_ms < 0 ? INT64_MAX : mos_now_monotonic_ns() + timeout_ms * MOS_NS_PER_MS;
+    for (;;) {
+        int64_t left_ms = timeout_ms < 0 ? -1 : (end_ns - mos_now_monotonic_ns()) / MOS_NS_PER_MS;
+        int ready = poll(polled, 2, timeout_ms < 0 ? -1 : left_ms > 0 ? (int)left_ms : 0);
+        if (ready < 0 && errno == EINTR) {
+            continue;
+        }
+        if (ready < 0) {
+            return mos_fail_errno(error, errno, "waiting for an engine process");
+        }
+        break;
+    }
+    if (polled[1].revents || !polled[0].revents) {
+        return MOS_OK;
+    }
+    ProtobufCMessage *message = NULL;
+    mos_status status = mos_frame_receive(process->socket, &mosaajii__engine__v1__event__descriptor, arena, &message, error);
+    if (status == MOS_OK) {
+        *out = (Mosaajii__Engine__V1__Event *)message;
+    }
+    return status;
+}
+
+void mos_process_stop(mos_process *process) {
+    pidfd_send_signal(process->pidfd, SIGTERM, NULL, 0);
+    shutdown(process->socket, SHUT_WR);
+}
+
+// True when the process has ended (it may still be a zombie).
+static bool has_ended(const mos_process *process, int timeout_ms) {
+    struct pollfd polled = {.fd = process->pidfd, .events = POLLIN};
+    int64_t end_ns = mos_now_monotonic_ns() + timeout_ms * MOS_NS_PER_MS;
+    for (;;) {
+        int64_t left_ms = (end_ns - mos_now_monotonic_ns()) / MOS_NS_PER_MS;
+        int ready = poll(&polled, 1, left_ms > 0 ? (int)left_ms : 0);
+        if (ready < 0 && errno == EINTR) {
+            continue;
+        }
+        return ready > 0;
+    }
+}
+
+void mos_process_kill(mos_process *process, int grace_ms) {
+    if (!has_ended(process, grace_ms)) {
+        pidfd_send_signal(process->pidfd, SIGKILL, NULL, 0);
+    }
+}
+
+void mos_process_end(mos_process *process, char reason[MOS_PROCESS_REASON_BYTES]) {
+    shutdown(process->socket, SHUT_RDWR);
+    mos_process_kill(process, LAST_GRACE_MS);
+    siginfo_t info = {0};
+    while (waitid(P_PIDFD, (id_t)process->pidfd, &info, WEXITED) != 0 && errno == EINTR) {
+    }
+    if (info.si_code == CLD_EXITED) {
+        snprintf(reason, MOS_PROCESS_REASON_BYTES, "ended with exit code %d", info.si_status);
+    } else {
+        snprintf(reason, MOS_PROCESS_REASON_BYTES, "was killed by signal %d (%s)", info.si_status, strsignal(info.si_status));
+    }
+    drop(process);
+}
+
+// ---- A short conversation ----
+
+static mos_status converse(mos_process *process, int cancel_fd, mos_arena *arena,
+                           bool (*each)(const Mosaajii__Engine__V1__Event *event, void *argument), void *argument,
+                           const Mosaajii__Engine__V1__Result **out, struct mos_error *error) {
+    for (;;) {
+        Mosaajii__Engine__V1__Event *event;
+        mos_status status = mos_process_receive(process, -1, cancel_fd, arena, &event, error);
+        if (status != MOS_OK) {
+            return status;
+        }
+        if (!event) {
+            return mos_fail(error, MOS_CANCELLED, "the call was cancelled");
+        }
+        if (event->event_case == MOSAAJII__ENGINE__V1__EVENT__EVENT_RESULT) {
+            *out = event->result;
+            return strcmp(event->result->status, "OK") == 0
+                       ? MOS_OK
+                       : mos_fail(error, mos_status_from_name(event->result->status), "%s", event->result->message);
+        }
+        if (each && !each(event, argument)) {
+            return mos_fail(error, MOS_RESOURCE_EXHAUSTED, "the engine answered more than was asked for");
+        }
+    }
+}
+
+mos_status mos_engine_ask(const struct mos_engine *engine, const Mosaajii__Engine__V1__Request *request, int cancel_fd, mos_arena *arena,
+                          bool (*each)(const Mosaajii__Engine__V1__Event *event, void *argument), void *argument,
+                          const Mosaajii__Engine__V1__Result **out, struct mos_error *error) {
+    mos_process *process;
+    mos_status status = mos_process_start(&process, engine, request, error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    struct mos_error talk = {0};
+    *out = NULL;
+    status = converse(process, cancel_fd, arena, each, argument, out, &talk);
+    if (!*out) {
+        mos_process_stop(process);
+        mos_process_kill(process, STOP_GRACE_MS);
+    }
+    char reason[MOS_PROCESS_REASON_BYTES];
+    mos_process_end(process, reason);
+    if (!*out && status == MOS_UNAVAILABLE) {
+        return mos_fail(error, MOS_INTERNAL, "the engine process %s without an answer", reason);
+    }
+    if (status != MOS_OK && error) {
+        *error = talk;
+    }
+    return status;
+}

@@ -1,0 +1,95 @@
+// The queue of jobs: each is a row in the catalog before it is an engine process, and every state is committed before it is acted on.
+//
+// So many jobs run at a time as was asked for, each on a thread of its own that reads its engine's events, writes them to the catalog
+// (which wakes those who watch) and settles the job and its backup when it ends, however it ends. Thread safe.
+#ifndef MOS_CONTROL_JOB_QUEUE_H
+#define MOS_CONTROL_JOB_QUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/id.h"
+#include "common/status.h"
+#include "control/catalog/backups.h"
+#include "control/catalog/catalog.h"
+#include "control/catalog/jobs.h"
+#include "control/job/process.h"
+
+typedef struct mos_queue mos_queue;
+
+// Neither starts threads nor touches the catalog. `catalog` and the texts of `engine` must outlive the queue. Never NULL.
+mos_queue *mos_queue_create(mos_catalog *catalog, const struct mos_engine *engine, int max_jobs);
+// Settles what a server that is gone left unfinished, by what the repository says was committed. Before start.
+mos_status mos_queue_settle(mos_queue *queue, struct mos_error *error);
+mos_status mos_queue_start(mos_queue *queue, struct mos_error *error);
+// Takes no more jobs, stops those that run, and settles all. Blocks until that is done.
+void mos_queue_stop(mos_queue *queue);
+// After stop. NULL is fine.
+void mos_queue_destroy(mos_queue *queue);
+
+// What a backup is to be. All is copied.
+struct mos_backup_order {
+    const char *name;
+    enum mos_backup_type type;
+    int32_t retention_days;
+    bool encryption_asked;
+    bool compressed;
+    bool integrity_check;
+    char *const *tags;
+    size_t tag_count;
+    const char *created_by;
+    // What to take.
+    char *const *paths;
+    size_t path_count;
+    char *const *databases;
+    size_t database_count;
+    char *const *excludes;
+    size_t exclude_count;
+};
+// All that queue a job answer as soon as it is committed to the catalog: MOS_UNAVAILABLE when the server is stopping,
+// MOS_RESOURCE_EXHAUSTED when too many jobs wait.
+mos_status mos_queue_backup(mos_queue *queue, const struct mos_backup_order *order, char out_backup_id[MOS_ID_TEXT_BYTES],
+                            struct mos_error *error);
+
+// Each of these needs a committed backup: MOS_NOT_FOUND, MOS_FAILED_PRECONDITION with the reason.
+mos_status mos_queue_verify(mos_queue *queue, const char *backup_id, const char *created_by, char out_job_id[MOS_ID_TEXT_BYTES],
+                            struct mos_error *error);
+struct mos_restore_order {
+    const char *backup_id;
+    const char *created_by;
+    // Paths are bytes.
+    const char *target;
+    char *const *include;
+    const size_t *include_bytes;
+    size_t include_count;
+    // By the engine's protocol.
+    int existing;
+    bool in_place;
+    bool preview;
+};
+mos_status mos_queue_restore(mos_queue *queue, const struct mos_restore_order *order, char out_job_id[MOS_ID_TEXT_BYTES],
+                             struct mos_error *error);
+// Also for a backup that was never committed. MOS_FAILED_PRECONDITION while a job is using it.
+mos_status mos_queue_delete(mos_queue *queue, const char *backup_id, const char *created_by, char out_job_id[MOS_ID_TEXT_BYTES],
+                            struct mos_error *error);
+
+// Returns when the job's process is gone, or killed; it is settled soon after. MOS_NOT_FOUND, MOS_FAILED_PRECONDITION for one that has
+// ended.
+mos_status mos_queue_cancel(mos_queue *queue, const char *job_id, struct mos_error *error);
+// The backup's jobs, all of them. MOS_FAILED_PRECONDITION where there is none.
+mos_status mos_queue_cancel_backup(mos_queue *queue, const char *backup_id, struct mos_error *error);
+// Blocks until the job has ended and is settled, or over(argument) is true (see mos_catalog_wait_events): MOS_CANCELLED. The job's row is
+// made in the arena.
+mos_status mos_queue_wait(mos_queue *queue, const char *job_id, bool (*over)(const void *argument), const void *argument, mos_arena *arena,
+                          struct mos_job *out, struct mos_error *error);
+
+// Conversations with the engine that are no jobs. They wait for their turn among themselves. `cancel_fd`: see mos_engine_ask.
+mos_status mos_queue_list_files(mos_queue *queue, const Mosaajii__Engine__V1__ListRequest *request, int cancel_fd, mos_arena *arena,
+                                Mosaajii__Engine__V1__Entry ***out, size_t *out_count, bool *out_more, struct mos_error *error);
+// Makes the repository and the keyring where they do not exist. The answer lives in the arena.
+mos_status mos_queue_init(mos_queue *queue, mos_arena *arena, const Mosaajii__Engine__V1__Repository **out, struct mos_error *error);
+// Adds to the catalog every backup of the repository that it does not know. Before start.
+mos_status mos_queue_rebuild(mos_queue *queue, int64_t *out_added, struct mos_error *error);
+
+#endif

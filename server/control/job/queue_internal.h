@@ -1,0 +1,69 @@
+// Private to the queue: its parts.
+#ifndef MOS_CONTROL_JOB_QUEUE_INTERNAL_H
+#define MOS_CONTROL_JOB_QUEUE_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "control/job/queue.h"
+
+enum { MOS_QUEUE_MOST_JOBS = 64, MOS_QUEUE_MOST_WAITING = 1000, MOS_QUEUE_INQUIRIES = 4 };
+
+// A job in memory, from before its row is written until it is settled.
+struct mos_entry {
+    char job_id[MOS_ID_TEXT_BYTES];
+    char backup_id[MOS_ID_TEXT_BYTES];
+    enum mos_job_kind kind;
+    // The packed request. Passwords stand in it: wiped when the engine has it.
+    uint8_t *request;
+    size_t request_bytes;
+    // All below under the queue's mutex, but `process` under `process_mutex` too.
+    bool waiting;
+    // Asked for by somebody, and by the end of the server.
+    bool cancelled;
+    bool stopped;
+    int references;
+    pthread_mutex_t process_mutex;
+    mos_process *process;
+    struct mos_entry *next;
+};
+
+struct mos_queue {
+    mos_catalog *catalog;
+    struct mos_engine engine;
+    int max_jobs;
+    pthread_t workers[MOS_QUEUE_MOST_JOBS];
+    int worker_count;
+
+    pthread_mutex_t mutex;
+    // Something waits, or the queue stops.
+    pthread_cond_t work;
+    // All entries, in the order in which they will run.
+    struct mos_entry *entries;
+    size_t waiting_count;
+    bool stopping;
+
+    // Turns of conversations that are no jobs.
+    pthread_cond_t inquiry_free;
+    int inquiries;
+};
+
+// A new entry with the request packed; one reference, not yet in the queue.
+struct mos_entry *mos_entry_create(const struct mos_job *job, const Mosaajii__Engine__V1__Request *request);
+void mos_entry_release(mos_queue *queue, struct mos_entry *entry);
+// Puts it into the queue, where a cancel finds it, but no worker yet. MOS_UNAVAILABLE, MOS_RESOURCE_EXHAUSTED.
+mos_status mos_queue_announce(mos_queue *queue, struct mos_entry *entry, struct mos_error *error);
+// Its row is written: a worker may take it. `first`: before all others.
+void mos_queue_release(mos_queue *queue, struct mos_entry *entry, bool first);
+void mos_queue_forget(mos_queue *queue, struct mos_entry *entry);
+
+// Runs the job of an entry from its start to its settlement, on the calling thread.
+void mos_job_run(mos_queue *queue, struct mos_entry *entry);
+// Settles a job that never began.
+void mos_job_drop(mos_queue *queue, struct mos_entry *entry);
+
+// What the repository holds of a backup: *out is NULL where it was not committed.
+mos_status mos_queue_find_committed(mos_queue *queue, const char *backup_id, mos_arena *arena,
+                                    const Mosaajii__Engine__V1__BackupRecord **out, struct mos_error *error);
+
+#endif

@@ -1,0 +1,401 @@
+// mosaajii-server: wiring only.
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/buffer.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/settings.h"
+#include "control/access/access.h"
+#include "control/catalog/catalog.h"
+#include "control/job/queue.h"
+#include "control/rpc/rpc.h"
+#include "control/service/service.h"
+
+enum { EXIT_WRONG = 2, MOST_JOBS = 64, DRAIN_GRACE_MS = 5000, ENGINES_GRACE_MS = 15000 };
+
+static const char help[] =
+    "Usage: mosaajii-server [--print-config | --rebuild-catalog | --version | --help]\n"
+    "\n"
+    "Serves Mosaajii Backup over gRPC until SIGTERM or SIGINT.\n"
+    "\n"
+    "  --print-config     show every setting, its value and where it came from\n"
+    "  --rebuild-catalog  read the backups of the repository back into the catalog, and end\n"
+    "  --version          show the version\n"
+    "  --help             show this\n"
+    "\n"
+    "Settings are environment variables; MOSAAJII_HOME is where the state lies, MOSAAJII_LISTEN where the server listens.\n";
+
+struct options {
+    bool print_config;
+    bool rebuild_catalog;
+};
+
+// Everything the server is made of, in the order in which it is made; taken apart backwards.
+struct program {
+    mos_settings *settings;
+    char *home;
+    char *engine_path;
+    char *keyring;
+    char *scratch;
+    int lock;
+    int engines_lock;
+    mos_catalog *catalog;
+    mos_access *access;
+    mos_queue *queue;
+    mos_rpc_server *server;
+    struct mos_services services;
+};
+
+// ---- Settings that only the server can judge ----
+
+static bool is_loopback(const char *address) {
+    return strncmp(address, "127.", 4) == 0 || strncmp(address, "localhost:", 10) == 0 || strncmp(address, "[::1]:", 6) == 0;
+}
+
+static mos_status check_readable(const mos_settings *settings, enum mos_setting setting, const char *name, struct mos_error *error) {
+    const char *path = mos_setting_text(settings, setting);
+    return !*path || access(path, R_OK) == 0
+               ? MOS_OK
+               : mos_fail_field(error, name, "%s is %s, which cannot be read: %s", name, path, strerror(errno));
+}
+
+static mos_status check_settings(const mos_settings *settings, struct mos_error *error) {
+    const char *listen = mos_setting_text(settings, MOS_SETTING_MOSAAJII_LISTEN);
+    bool has_cert = mos_setting_is_set(settings, MOS_SETTING_MOSAAJII_TLS_CERT);
+    bool has_key = mos_setting_is_set(settings, MOS_SETTING_MOSAAJII_TLS_KEY);
+    int64_t jobs = mos_setting_number(settings, MOS_SETTING_MOSAAJII_MAX_JOBS);
+    mos_status status = check_readable(settings, MOS_SETTING_MOSAAJII_TLS_CERT, "MOSAAJII_TLS_CERT", error);
+    if (status == MOS_OK) {
+        status = check_readable(settings, MOS_SETTING_MOSAAJII_TLS_KEY, "MOSAAJII_TLS_KEY", error);
+    }
+    if (status == MOS_OK) {
+        status = check_readable(settings, MOS_SETTING_MOSAAJII_TLS_CLIENT_CA, "MOSAAJII_TLS_CLIENT_CA", error);
+    }
+    if (status != MOS_OK) {
+        return status;
+    }
+    if (has_cert != has_key) {
+        return mos_fail_field(error, has_cert ? "MOSAAJII_TLS_KEY" : "MOSAAJII_TLS_CERT", "%s is not set, but %s is: TLS needs both",
+                              has_cert ? "MOSAAJII_TLS_KEY" : "MOSAAJII_TLS_CERT", has_cert ? "MOSAAJII_TLS_CERT" : "MOSAAJII_TLS_KEY");
+    }
+    if (!has_cert && !is_loopback(listen)) {
+        return mos_fail_field(error, "MOSAAJII_LISTEN",
+                              "MOSAAJII_LISTEN is %s: without TLS (MOSAAJII_TLS_CERT, MOSAAJII_TLS_KEY) only a "
+                              "loopback address is allowed",
+                              listen);
+    }
+    if (jobs < 1 || jobs > MOST_JOBS) {
+        return mos_fail_field(error, "MOSAAJII_MAX_JOBS", "MOSAAJII_MAX_JOBS is %lld; allowed is 1 to %d", (long long)jobs, MOST_JOBS);
+    }
+    if (strcmp(mos_setting_text(settings, MOS_SETTING_KMS_PROVIDER), "LOCAL") != 0) {
+        return mos_fail_field(error, "KMS_PROVIDER", "KMS_PROVIDER is %s; this version knows LOCAL only",
+                              mos_setting_text(settings, MOS_SETTING_KMS_PROVIDER));
+    }
+    return mos_sources_check(settings, error);
+}
+
+static void set_up_log(const mos_settings *settings) {
+    static const char *const levels[] = {"debug", "info", "warning", "error"};
+    int level = MOS_LOG_INFO;
+    for (int i = 0; i < 4; i++) {
+        level = strcmp(levels[i], mos_setting_text(settings, MOS_SETTING_MOSAAJII_LOG_LEVEL)) == 0 ? i : level;
+    }
+    mos_log_setup("mosaajii-server", strcmp(mos_setting_text(settings, MOS_SETTING_MOSAAJII_LOG_FORMAT), "json") == 0,
+                  (enum mos_log_level)level);
+}
+
+// ---- The home ----
+
+static char *join(const char *folder, const char *name) {
+    MOS_CLEANUP_BUFFER struct mos_buffer path = MOS_BUFFER_INIT(0);
+    mos_buffer_printf(&path, "%s/%s", folder, name);
+    return mos_strdup(mos_buffer_text(&path));
+}
+
+// With all that leads there; what is made has mode 0700.
+static mos_status make_directory(const char *path, struct mos_error *error) {
+    MOS_CLEANUP_FREE char *part = mos_strdup(path);
+    for (char *slash = part + 1;; slash++) {
+        slash += strcspn(slash, "/");
+        char kept = *slash;
+        *slash = 0;
+        if (mkdir(part, 0700) != 0 && errno != EEXIST) {
+            return mos_fail_errno(error, errno, "making the directory %s", part);
+        }
+        *slash = kept;
+        if (!kept) {
+            break;
+        }
+    }
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode) ? MOS_OK
+                                                               : mos_fail(error, MOS_FAILED_PRECONDITION, "%s is no directory", path);
+}
+
+static mos_status take_lock(const char *path, int *out, struct mos_error *error) {
+    *out = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    return *out >= 0 ? MOS_OK : mos_fail_errno(error, errno, "opening %s", path);
+}
+
+// The second lock is also held by every engine process, so that a server that follows one that was killed begins when the last of its
+// engines is gone: only then does what the repository says stay so.
+static mos_status lock_home(struct program *program, struct mos_error *error) {
+    MOS_CLEANUP_FREE char *lock = join(program->home, "lock");
+    MOS_CLEANUP_FREE char *engines = join(program->home, "engines.lock");
+    mos_status status = take_lock(lock, &program->lock, error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    if (flock(program->lock, LOCK_EX | LOCK_NB) != 0) {
+        return mos_fail(error, MOS_FAILED_PRECONDITION, "another mosaajii-server uses %s", program->home);
+    }
+    status = take_lock(engines, &program->engines_lock, error);
+    for (int waited_ms = 0; status == MOS_OK && flock(program->engines_lock, LOCK_EX | LOCK_NB) != 0; waited_ms += 20) {
+        if (waited_ms >= ENGINES_GRACE_MS) {
+            return mos_fail(error, MOS_FAILED_PRECONDITION, "an engine process of the server before still works on %s", program->home);
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 20 * MOS_NS_PER_MS}, NULL);
+    }
+    return status;
+}
+
+static mos_status prepare_home(struct program *program, struct mos_error *error) {
+    static const char *const folders[] = {"keys", "scratch", "restore"};
+    mos_status status = make_directory(program->home, error);
+    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]) && status == MOS_OK; i++) {
+        MOS_CLEANUP_FREE char *path = join(program->home, folders[i]);
+        status = make_directory(path, error);
+    }
+    program->keyring = join(program->home, "keys/keyring");
+    program->scratch = join(program->home, "scratch");
+    return status == MOS_OK ? lock_home(program, error) : status;
+}
+
+static mos_status find_engine(struct program *program, struct mos_error *error) {
+    char path[PATH_MAX];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
+    if (length < 0) {
+        return mos_fail_errno(error, errno, "finding the engine");
+    }
+    path[length] = 0;
+    program->engine_path = join(dirname(path), "mosaajii-engine");
+    return access(program->engine_path, X_OK) == 0 ? MOS_OK : mos_fail_errno(error, errno, "finding the engine %s", program->engine_path);
+}
+
+// ---- Making and taking apart ----
+
+static mos_status open_state(struct program *program, struct mos_error *error) {
+    const mos_settings *settings = program->settings;
+    mos_status status = find_engine(program, error);
+    if (status == MOS_OK) {
+        status = prepare_home(program, error);
+    }
+    if (status == MOS_OK) {
+        MOS_CLEANUP_FREE char *path = join(program->home, "catalog.db");
+        status = mos_catalog_open(&program->catalog, path, error);
+    }
+    if (status != MOS_OK) {
+        return status;
+    }
+    const struct mos_engine engine = {.path = program->engine_path,
+                                      .repository = mos_setting_text(settings, MOS_SETTING_MOSAAJII_REPOSITORY),
+                                      .keyring = program->keyring,
+                                      .scratch = program->scratch,
+                                      .lifeline = program->engines_lock};
+    program->queue = mos_queue_create(program->catalog, &engine, (int)mos_setting_number(settings, MOS_SETTING_MOSAAJII_MAX_JOBS));
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    const Mosaajii__Engine__V1__Repository *repository;
+    status = mos_queue_init(program->queue, arena, &repository, error);
+    if (status != MOS_OK) {
+        return mos_fail_context(error, "opening the repository %s", engine.repository);
+    }
+    mos_log_info(repository->created ? "repository created" : "repository opened", MOS_TEXT("repository", engine.repository),
+                 MOS_TEXT("id", repository->id));
+    return mos_queue_settle(program->queue, error);
+}
+
+static mos_status make_server(struct program *program, struct mos_error *error) {
+    const mos_settings *settings = program->settings;
+    const char *token_file = mos_setting_text(settings, MOS_SETTING_MOSAAJII_TOKEN_FILE);
+    bool made = false;
+    mos_status status = mos_access_create(&program->access, program->catalog, mos_setting_text(settings, MOS_SETTING_JWT_SECRET), error);
+    if (status == MOS_OK) {
+        status = mos_access_ensure_admin(program->access, token_file, &made, error);
+    }
+    if (status != MOS_OK) {
+        return status;
+    }
+    if (made) {
+        mos_log_info("admin token written", MOS_TEXT("file", token_file));
+    }
+    const struct mos_rpc_options options = {.listen = mos_setting_text(settings, MOS_SETTING_MOSAAJII_LISTEN),
+                                            .tls_cert_file = mos_setting_text(settings, MOS_SETTING_MOSAAJII_TLS_CERT),
+                                            .tls_key_file = mos_setting_text(settings, MOS_SETTING_MOSAAJII_TLS_KEY),
+                                            .tls_client_ca_file = mos_setting_text(settings, MOS_SETTING_MOSAAJII_TLS_CLIENT_CA)};
+    status = mos_rpc_server_create(&program->server, &options, error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    mos_rpc_server_intercept(program->server, &mos_rpc_log_calls, NULL);
+    mos_rpc_server_intercept(program->server, &mos_access_interceptor, program->access);
+    program->services = (struct mos_services){.settings = settings,
+                                              .catalog = program->catalog,
+                                              .queue = program->queue,
+                                              .access = program->access,
+                                              .started_at_unix_ns = mos_now_unix_ns()};
+    status = mos_services_add(program->server, &program->services, error);
+    if (status == MOS_OK) {
+        status = mos_rpc_server_add_health(program->server, error);
+    }
+    if (status == MOS_OK) {
+        status = mos_rpc_server_add_reflection(program->server, mos_descriptor_set, mos_descriptor_set_bytes, error);
+    }
+    if (status == MOS_OK) {
+        status = mos_queue_start(program->queue, error);
+    }
+    return status == MOS_OK ? mos_rpc_server_start(program->server, error) : status;
+}
+
+static void tear_down(struct program *program) {
+    if (program->queue) {
+        mos_queue_stop(program->queue);
+    }
+    if (program->server) {
+        mos_rpc_server_stop(program->server, DRAIN_GRACE_MS);
+        mos_rpc_server_destroy(program->server);
+    }
+    mos_queue_destroy(program->queue);
+    mos_access_destroy(program->access);
+    mos_catalog_close(program->catalog);
+    mos_settings_free(program->settings);
+    free(program->home);
+    free(program->engine_path);
+    free(program->keyring);
+    free(program->scratch);
+    // Closed last: they are what tells another server that this one is gone.
+    if (program->engines_lock >= 0) {
+        close(program->engines_lock);
+    }
+    if (program->lock >= 0) {
+        close(program->lock);
+    }
+}
+
+static int fail(const struct mos_error *error, int code) {
+    fprintf(stderr, "mosaajii-server: %s\n", error->message);
+    return code;
+}
+
+static void log_ready(struct program *program) {
+    const char *listen = mos_setting_text(program->settings, MOS_SETTING_MOSAAJII_LISTEN);
+    char address[512];
+    snprintf(address, sizeof(address), "%.*s:%d", (int)(strrchr(listen, ':') - listen), listen, mos_rpc_server_port(program->server));
+    mos_log_info("ready", MOS_TEXT("address", address), MOS_TEXT("version", MOSAAJII_VERSION));
+}
+
+// ---- The program ----
+
+static int serve(struct program *program, const sigset_t *ends) {
+    struct mos_error error;
+    if (open_state(program, &error) != MOS_OK || make_server(program, &error) != MOS_OK) {
+        return fail(&error, EXIT_FAILURE);
+    }
+    log_ready(program);
+    int received;
+    sigwait(ends, &received);
+    mos_log_info("stopping", MOS_TEXT("signal", received == SIGINT ? "SIGINT" : "SIGTERM"));
+    mos_rpc_server_set_serving(program->server, NULL, false);
+    return EXIT_SUCCESS;
+}
+
+static int rebuild(struct program *program) {
+    struct mos_error error;
+    int64_t added = 0;
+    if (open_state(program, &error) != MOS_OK || mos_queue_rebuild(program->queue, &added, &error) != MOS_OK) {
+        return fail(&error, EXIT_FAILURE);
+    }
+    printf("%lld %s added to the catalog.\n", (long long)added, added == 1 ? "backup was" : "backups were");
+    return EXIT_SUCCESS;
+}
+
+static int parse_options(int argc, char **argv, struct options *out) {
+    for (int i = 1; i < argc; i++) {
+        if (strcmp(argv[i], "--help") == 0) {
+            fputs(help, stdout);
+            return EXIT_SUCCESS;
+        }
+        if (strcmp(argv[i], "--version") == 0) {
+            puts("mosaajii-server " MOSAAJII_VERSION);
+            return EXIT_SUCCESS;
+        }
+        if (strcmp(argv[i], "--print-config") == 0) {
+            out->print_config = true;
+        } else if (strcmp(argv[i], "--rebuild-catalog") == 0) {
+            out->rebuild_catalog = true;
+        } else {
+            fprintf(stderr, "mosaajii-server: unknown argument \"%s\"; --help shows what there is\n", argv[i]);
+            return EXIT_WRONG;
+        }
+    }
+    return -1;
+}
+
+// As many descriptors as the system lets us have: each connection and each engine takes some.
+static void raise_limits(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+int main(int argc, char **argv) {
+    struct options options = {0};
+    int code = parse_options(argc, argv, &options);
+    if (code >= 0) {
+        return code;
+    }
+    struct program program = {.lock = -1, .engines_lock = -1};
+    struct mos_error error;
+    if (mos_settings_load(&program.settings, environ, &error) != MOS_OK) {
+        return fail(&error, EXIT_WRONG);
+    }
+    if (options.print_config) {
+        mos_settings_print(program.settings, stdout);
+        mos_settings_free(program.settings);
+        return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    }
+    if (check_settings(program.settings, &error) != MOS_OK) {
+        mos_settings_free(program.settings);
+        return fail(&error, EXIT_WRONG);
+    }
+    set_up_log(program.settings);
+    program.home = mos_strdup(mos_setting_text(program.settings, MOS_SETTING_MOSAAJII_HOME));
+    umask(077);
+    raise_limits();
+    // Before any thread is there: all inherit it, and only sigwait gets these.
+    sigset_t ends;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &ends, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    code = options.rebuild_catalog ? rebuild(&program) : serve(&program, &ends);
+    tear_down(&program);
+    if (code == EXIT_SUCCESS) {
+        mos_log_info("stopped");
+    }
+    return code;
+}

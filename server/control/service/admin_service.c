@@ -1,0 +1,270 @@
+// AdminService: keys, tokens and the server's state.
+#include <fts.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include "common/clock.h"
+#include "control/access/rights.h"
+#include "control/service/internal.h"
+
+// ---- Keys ----
+
+ADMIN_HANDLER(list_keys, ListKeysRequest, ListKeysResponse) {
+    (void)request;
+    struct mos_services *services = mos_call_user(call);
+    mos_arena *arena = mos_call_arena(call);
+    struct mos_error *error = mos_call_error(call);
+    const Mosaajii__Engine__V1__Repository *repository;
+    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
+    mos_status status = mos_queue_init(services->queue, arena, &repository, error);
+    if (status == MOS_OK) {
+        status = mos_catalog_read_begin(services->catalog, &session, error);
+    }
+    Mosaajii__Backup__V1__KeyVersion *key = mos_arena_alloc(arena, sizeof(*key));
+    response->keys = mos_arena_array(arena, Mosaajii__Backup__V1__KeyVersion *, 1);
+    if (status != MOS_OK || !key || !response->keys) {
+        return status != MOS_OK ? status : mos_fail_memory(call);
+    }
+    mosaajii__backup__v1__key_version__init(key);
+    key->version = repository->key_version;
+    key->id = mos_arena_printf(arena, "local/%d", (int)key->version);
+    key->provider = (char *)"LOCAL";
+    key->state = MOSAAJII__BACKUP__V1__KEY_VERSION__STATE__ACTIVE;
+    response->keys[0] = key;
+    response->n_keys = 1;
+    return mos_catalog_count_backups_of_key(session, key->id, &key->backups, error);
+}
+
+// ---- Tokens ----
+
+static bool make_token(mos_arena *arena, const struct mos_token *token, Mosaajii__Backup__V1__Token *out) {
+    mosaajii__backup__v1__token__init(out);
+    out->id = (char *)token->id;
+    out->name = (char *)token->name;
+    out->role = (Mosaajii__Backup__V1__Token__Role)token->role;
+    out->rights = mos_split(arena, token->rights, ',', &out->n_rights);
+    return out->rights && mos_make_time(arena, token->created_at_unix_ns, &out->created_at) &&
+           mos_make_time(arena, token->expires_at_unix_ns, &out->expires_at) &&
+           mos_make_time(arena, token->last_used_at_unix_ns, &out->last_used_at) &&
+           mos_make_time(arena, token->revoked_at_unix_ns, &out->revoked_at);
+}
+
+static mos_status check_rights(struct mos_call *call, const Mosaajii__Backup__V1__CreateTokenRequest *request, const char **out) {
+    const char *joined = "";
+    for (size_t i = 0; i < request->n_rights; i++) {
+        if (!mos_right_known(request->rights[i]) || i > 31) {
+            return mos_fail_field(mos_call_error(call), "rights", "rights holds one that is not known; allowed are %s", mos_right_names);
+        }
+        joined = mos_arena_printf(mos_call_arena(call), "%s%s%s", joined, *joined ? "," : "", request->rights[i]);
+        if (!joined) {
+            return mos_fail_memory(call);
+        }
+    }
+    *out = joined;
+    return MOS_OK;
+}
+
+ADMIN_HANDLER(create_token, CreateTokenRequest, CreateTokenResponse) {
+    struct mos_services *services = mos_call_user(call);
+    mos_arena *arena = mos_call_arena(call);
+    struct mos_error *error = mos_call_error(call);
+    struct mos_token token = {.name = request->name, .role = (enum mos_role)request->role};
+    mos_status status = *request->name ? mos_check_text("name", request->name, MOS_NAME_MOST, error)
+                                       : mos_fail_field(error, "name", "name must not be empty");
+    if (status == MOS_OK) {
+        status = mos_check_enum("role", (int)request->role, MOS_ROLE_ADMIN, false, "VIEWER, OPERATOR or ADMIN", error);
+    }
+    if (status == MOS_OK) {
+        status = check_rights(call, request, &token.rights);
+    }
+    if (status == MOS_OK) {
+        status = mos_check_time("expiresAt", request->expires_at, &token.expires_at_unix_ns, error);
+    }
+    if (status == MOS_OK && token.expires_at_unix_ns && token.expires_at_unix_ns <= mos_now_unix_ns()) {
+        status = mos_fail_field(error, "expiresAt", "expiresAt lies in the past");
+    }
+    const char *secret;
+    if (status == MOS_OK) {
+        status = mos_access_create_token(services->access, &token, arena, &secret, error);
+    }
+    if (status != MOS_OK) {
+        return status;
+    }
+    response->secret = (char *)secret;
+    response->token = mos_arena_alloc(arena, sizeof(*response->token));
+    return response->token && make_token(arena, &token, response->token) ? MOS_OK : mos_fail_memory(call);
+}
+
+ADMIN_HANDLER(list_tokens, ListTokensRequest, ListTokensResponse) {
+    struct mos_services *services = mos_call_user(call);
+    mos_arena *arena = mos_call_arena(call);
+    struct mos_error *error = mos_call_error(call);
+    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
+    mos_status status = mos_catalog_read_begin(services->catalog, &session, error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    const struct mos_page page = {request->page_size, request->page_token};
+    struct mos_token *tokens;
+    size_t count = 0;
+    const char *next;
+    status = mos_catalog_list_tokens(session, &page, arena, &tokens, &count, &next, error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    Mosaajii__Backup__V1__Token *messages = mos_arena_array(arena, Mosaajii__Backup__V1__Token, count);
+    response->tokens = mos_arena_array(arena, Mosaajii__Backup__V1__Token *, count);
+    for (size_t i = 0; i < count; i++) {
+        if (!messages || !response->tokens || !make_token(arena, &tokens[i], &messages[i])) {
+            return mos_fail_memory(call);
+        }
+        response->tokens[i] = &messages[i];
+    }
+    response->n_tokens = count;
+    response->next_page_token = (char *)next;
+    return MOS_OK;
+}
+
+ADMIN_HANDLER(revoke_token, RevokeTokenRequest, Token) {
+    struct mos_services *services = mos_call_user(call);
+    struct mos_error *error = mos_call_error(call);
+    struct mos_token token;
+    // The row outlives the writer's turn, so it is made in the call's arena; this thread waits meanwhile.
+    mos_status status = mos_check_id("tokenId", request->token_id, error);
+    if (status == MOS_OK) {
+        status = mos_access_revoke_token(services->access, request->token_id, mos_call_arena(call), &token, error);
+    }
+    if (status != MOS_OK) {
+        return status;
+    }
+    return make_token(mos_call_arena(call), &token, response) ? MOS_OK : mos_fail_memory(call);
+}
+
+// ---- Status ----
+
+static int64_t size_of_tree(const char *path) {
+    char *const roots[] = {(char *)path, NULL};
+    FTS *walk = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR | FTS_XDEV, NULL);
+    int64_t size_bytes = 0;
+    for (FTSENT *entry = walk ? fts_read(walk) : NULL; entry; entry = fts_read(walk)) {
+        size_bytes += entry->fts_info == FTS_F ? entry->fts_statp->st_size : 0;
+    }
+    if (walk) {
+        fts_close(walk);
+    }
+    return size_bytes;
+}
+
+// A FULL backup protects what each type takes; of the others only its own kind does.
+static mos_status newest_good(mos_catalog_session *session, mos_arena *arena, enum mos_backup_type type, struct mos_backup *out,
+                              bool *out_found, struct mos_error *error) {
+    struct mos_backup full;
+    bool full_found = false;
+    mos_status status = mos_catalog_newest_backup(session, MOS_BACKUP_FULL, arena, &full, &full_found, error);
+    if (status == MOS_OK) {
+        status = mos_catalog_newest_backup(session, type, arena, out, out_found, error);
+    }
+    if (status == MOS_OK && full_found && (!*out_found || full.created_at_unix_ns > out->created_at_unix_ns)) {
+        *out = full;
+        *out_found = true;
+    }
+    return status;
+}
+
+static mos_status make_source(struct mos_services *services, struct mos_call *call, mos_catalog_session *session, enum mos_backup_type type,
+                              const char *source, Mosaajii__Backup__V1__SourceStatus *out) {
+    mos_arena *arena = mos_call_arena(call);
+    struct mos_backup newest;
+    bool found = false;
+    mosaajii__backup__v1__source_status__init(out);
+    mos_status status = newest_good(session, arena, type, &newest, &found, mos_call_error(call));
+    if (status != MOS_OK) {
+        return status;
+    }
+    out->type = (Mosaajii__Backup__V1__Backup__Type)type;
+    out->source = (char *)source;
+    out->recovery_point_objective = mos_setting_number(services->settings, MOS_SETTING_DR_RPO_MINUTES);
+    out->health = MOSAAJII__BACKUP__V1__SOURCE_STATUS__HEALTH__UNPROTECTED;
+    if (found) {
+        out->newest_good_backup_id = (char *)newest.id;
+        out->recovery_point_age = (mos_now_unix_ns() - newest.created_at_unix_ns) / (60 * MOS_NS_PER_SECOND);
+        out->health = out->recovery_point_age <= out->recovery_point_objective ? MOSAAJII__BACKUP__V1__SOURCE_STATUS__HEALTH__PROTECTED
+                                                                               : MOSAAJII__BACKUP__V1__SOURCE_STATUS__HEALTH__AT_RISK;
+    }
+    return !found || mos_make_time(arena, newest.created_at_unix_ns, &out->newest_good_backup_at) ? MOS_OK : mos_fail_memory(call);
+}
+
+// One for each kind of source that is configured.
+static mos_status make_sources(struct mos_services *services, struct mos_call *call, mos_catalog_session *session,
+                               Mosaajii__Backup__V1__ServerStatus *out) {
+    mos_arena *arena = mos_call_arena(call);
+    const mos_settings *settings = services->settings;
+    size_t url_count;
+    char **urls = mos_split(arena, mos_setting_text(settings, MOS_SETTING_DATABASE_URL), ',', &url_count);
+    const char *databases = "";
+    for (size_t i = 0; i < url_count; i++) {
+        char masked[1024];
+        mos_url_mask(urls[i], masked, sizeof(masked));
+        databases = mos_arena_printf(arena, "%s%s%s", databases, *databases ? "," : "", masked);
+    }
+    const struct {
+        enum mos_backup_type type;
+        const char *source;
+    } kinds[] = {{MOS_BACKUP_DATABASE, databases},
+                 {MOS_BACKUP_FILES, mos_setting_text(settings, MOS_SETTING_BACKUP_FILES_PATHS)},
+                 {MOS_BACKUP_CONFIGURATION, mos_setting_text(settings, MOS_SETTING_BACKUP_CONFIG_PATHS)}};
+    enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
+    Mosaajii__Backup__V1__SourceStatus *sources = mos_arena_array(arena, Mosaajii__Backup__V1__SourceStatus, KINDS);
+    out->sources = mos_arena_array(arena, Mosaajii__Backup__V1__SourceStatus *, KINDS);
+    if (!sources || !out->sources) {
+        return mos_fail_memory(call);
+    }
+    for (size_t i = 0; i < KINDS; i++) {
+        if (!*kinds[i].source) {
+            continue;
+        }
+        mos_status status = make_source(services, call, session, kinds[i].type, kinds[i].source, &sources[out->n_sources]);
+        if (status != MOS_OK) {
+            return status;
+        }
+        out->sources[out->n_sources] = &sources[out->n_sources];
+        out->n_sources++;
+    }
+    return MOS_OK;
+}
+
+ADMIN_HANDLER(get_status, GetStatusRequest, ServerStatus) {
+    (void)request;
+    struct mos_services *services = mos_call_user(call);
+    mos_arena *arena = mos_call_arena(call);
+    struct mos_error *error = mos_call_error(call);
+    const char *repository = mos_setting_text(services->settings, MOS_SETTING_MOSAAJII_REPOSITORY);
+    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
+    struct mos_job *jobs;
+    size_t job_count = 0;
+    // Before the session is opened: it may take a while.
+    response->repository_bytes = size_of_tree(repository);
+    mos_status status = mos_catalog_read_begin(services->catalog, &session, error);
+    if (status == MOS_OK) {
+        status = mos_catalog_count_backups(session, &response->backups, error);
+    }
+    if (status == MOS_OK) {
+        status = mos_catalog_active_jobs(session, NULL, arena, &jobs, &job_count, error);
+    }
+    if (status == MOS_OK) {
+        status = make_sources(services, call, session, response);
+    }
+    if (status != MOS_OK) {
+        return status;
+    }
+    for (size_t i = 0; i < job_count; i++) {
+        response->jobs_running += jobs[i].status == MOS_JOB_RUNNING;
+        response->jobs_waiting += jobs[i].status == MOS_JOB_PENDING;
+    }
+    struct statvfs space;
+    response->free_bytes = statvfs(repository, &space) == 0 ? (int64_t)(space.f_bavail * space.f_frsize) : 0;
+    response->version = (char *)MOSAAJII_VERSION;
+    response->repository = (char *)repository;
+    return mos_make_time(arena, services->started_at_unix_ns, &response->started_at) ? MOS_OK : mos_fail_memory(call);
+}

@@ -1,0 +1,99 @@
+// Private to the services: handlers, and what they share.
+#ifndef MOS_CONTROL_SERVICE_INTERNAL_H
+#define MOS_CONTROL_SERVICE_INTERNAL_H
+
+#include <google/protobuf/timestamp.pb-c.h>
+#include <mosaajii/backup/v1/admin.grpc-server.h>
+#include <mosaajii/backup/v1/backup.grpc-server.h>
+
+#include "control/catalog/backups.h"
+#include "control/catalog/jobs.h"
+#include "control/service/service.h"
+
+// ---- Checks: each is MOS_INVALID_ARGUMENT with the field by its JSON name ----
+
+mos_status mos_check_id(const char *field, const char *id, struct mos_error *error);
+// At most so many characters.
+mos_status mos_check_text(const char *field, const char *text, size_t most, struct mos_error *error);
+mos_status mos_check_number(const char *field, int64_t number, int64_t least, int64_t most, struct mos_error *error);
+mos_status mos_check_tags(const char *field, char *const *tags, size_t count, struct mos_error *error);
+// A value that the enum names; 0 too where `optional`. `words` are for the message.
+mos_status mos_check_enum(const char *field, int value, int most, bool optional, const char *words, struct mos_error *error);
+// 0 for NULL.
+mos_status mos_check_time(const char *field, const Google__Protobuf__Timestamp *time, int64_t *out_unix_ns, struct mos_error *error);
+// The text form of a path, with \xHH.
+mos_status mos_check_path(const char *field, const char *text, mos_arena *arena, char **out, size_t *out_bytes, struct mos_error *error);
+
+enum { MOS_NAME_MOST = 200, MOS_TAGS_MOST = 50, MOS_TAG_MOST = 100, MOS_RETENTION_MOST = 36500 };
+
+// ---- From rows to messages; false past the arena's ceiling ----
+
+bool mos_make_time(mos_arena *arena, int64_t unix_ns, Google__Protobuf__Timestamp **out);
+bool mos_make_backup(mos_arena *arena, const struct mos_backup *backup, Mosaajii__Backup__V1__Backup *out);
+bool mos_make_job(mos_arena *arena, const struct mos_job *job, Mosaajii__Backup__V1__Job *out);
+bool mos_make_event(mos_arena *arena, const struct mos_event *event, Mosaajii__Backup__V1__JobEvent *out);
+mos_status mos_fail_memory(struct mos_call *call);
+// The engine's answer that a job's row keeps; NULL where there is none.
+const Mosaajii__Engine__V1__Result *mos_job_result(mos_arena *arena, const struct mos_job *job);
+
+// ---- What the settings mean ----
+
+// What a backup of a type takes. MOS_FAILED_PRECONDITION, naming the setting, where nothing is configured for it.
+struct mos_sources {
+    char **paths;
+    size_t path_count;
+    char **databases;
+    size_t database_count;
+    char **excludes;
+    size_t exclude_count;
+};
+mos_status mos_sources_of(const mos_settings *settings, enum mos_backup_type type, mos_arena *arena, struct mos_sources *out,
+                          struct mos_error *error);
+// Where a restore may write: the target with all links resolved. MOS_INVALID_ARGUMENT, field target. An empty target becomes a new name
+// under the first root.
+mos_status mos_restore_target(const mos_settings *settings, const char *target, const char *backup_id, mos_arena *arena, const char **out,
+                              struct mos_error *error);
+// Parts of a list, without empty ones. Lives in the arena.
+char **mos_split(mos_arena *arena, const char *text, char separator, size_t *out_count);
+
+// ---- Calls ----
+
+// For waits: mos_call_cancelled on a call.
+bool mos_call_is_over(const void *call);
+// While it waits for events of the catalog, a call that ends is woken.
+void mos_call_wakes_catalog(struct mos_call *call, mos_catalog *catalog);
+void mos_call_wakes_nobody(struct mos_call *call);
+mos_status mos_read_backup(struct mos_services *services, struct mos_call *call, const char *id, struct mos_backup *out);
+mos_status mos_read_job(struct mos_services *services, struct mos_call *call, const char *id, struct mos_job *out);
+
+// ---- Handlers ----
+
+#define BACKUP_HANDLER(name, request_type, response_type)                                                                                  \
+    mos_status mos_backup_service_##name(struct mos_call *call, const Mosaajii__Backup__V1__##request_type *request,                       \
+                                         Mosaajii__Backup__V1__##response_type *response)
+#define ADMIN_HANDLER(name, request_type, response_type)                                                                                   \
+    mos_status mos_admin_service_##name(struct mos_call *call, const Mosaajii__Backup__V1__##request_type *request,                        \
+                                        Mosaajii__Backup__V1__##response_type *response)
+
+BACKUP_HANDLER(create_backup, CreateBackupRequest, Backup);
+BACKUP_HANDLER(list_backups, ListBackupsRequest, ListBackupsResponse);
+BACKUP_HANDLER(get_backup, GetBackupRequest, Backup);
+BACKUP_HANDLER(update_backup, UpdateBackupRequest, Backup);
+BACKUP_HANDLER(verify_backup, VerifyBackupRequest, Verification);
+BACKUP_HANDLER(delete_backup, DeleteBackupRequest, DeleteBackupResponse);
+BACKUP_HANDLER(cancel_backup, CancelBackupRequest, Backup);
+BACKUP_HANDLER(restore_backup, RestoreBackupRequest, Job);
+BACKUP_HANDLER(list_files, ListFilesRequest, ListFilesResponse);
+BACKUP_HANDLER(list_jobs, ListJobsRequest, ListJobsResponse);
+BACKUP_HANDLER(get_job, GetJobRequest, Job);
+BACKUP_HANDLER(cancel_job, CancelJobRequest, Job);
+mos_status mos_backup_service_watch_backup(struct mos_call *call, const Mosaajii__Backup__V1__WatchBackupRequest *request);
+mos_status mos_backup_service_watch_job(struct mos_call *call, const Mosaajii__Backup__V1__WatchJobRequest *request);
+
+ADMIN_HANDLER(list_keys, ListKeysRequest, ListKeysResponse);
+ADMIN_HANDLER(create_token, CreateTokenRequest, CreateTokenResponse);
+ADMIN_HANDLER(list_tokens, ListTokensRequest, ListTokensResponse);
+ADMIN_HANDLER(revoke_token, RevokeTokenRequest, Token);
+ADMIN_HANDLER(get_status, GetStatusRequest, ServerStatus);
+
+#endif

@@ -1,0 +1,94 @@
+#include "control/service/service.h"
+
+#include <mosaajii/backup/v1/alert.grpc-server.h>
+#include <mosaajii/backup/v1/offsite.grpc-server.h>
+#include <mosaajii/backup/v1/recovery.grpc-server.h>
+
+#include "control/service/internal.h"
+
+// What is left out answers UNIMPLEMENTED.
+static const struct mosaajii_backup_v1_backup_service backup_service = {
+    .create_backup = mos_backup_service_create_backup,
+    .list_backups = mos_backup_service_list_backups,
+    .get_backup = mos_backup_service_get_backup,
+    .update_backup = mos_backup_service_update_backup,
+    .verify_backup = mos_backup_service_verify_backup,
+    .delete_backup = mos_backup_service_delete_backup,
+    .cancel_backup = mos_backup_service_cancel_backup,
+    .watch_backup = mos_backup_service_watch_backup,
+    .restore_backup = mos_backup_service_restore_backup,
+    .list_files = mos_backup_service_list_files,
+    .list_jobs = mos_backup_service_list_jobs,
+    .get_job = mos_backup_service_get_job,
+    .cancel_job = mos_backup_service_cancel_job,
+    .watch_job = mos_backup_service_watch_job,
+};
+static const struct mosaajii_backup_v1_admin_service admin_service = {
+    .list_keys = mos_admin_service_list_keys,
+    .create_token = mos_admin_service_create_token,
+    .list_tokens = mos_admin_service_list_tokens,
+    .revoke_token = mos_admin_service_revoke_token,
+    .get_status = mos_admin_service_get_status,
+};
+static const struct mosaajii_backup_v1_offsite_service offsite_service = {0};
+static const struct mosaajii_backup_v1_alert_service alert_service = {0};
+static const struct mosaajii_backup_v1_disaster_recovery_service recovery_service = {0};
+
+mos_status mos_services_add(mos_rpc_server *server, struct mos_services *services, struct mos_error *error) {
+    mos_status status = mosaajii_backup_v1_backup_service_add(server, &backup_service, services, error);
+    if (status == MOS_OK) {
+        status = mosaajii_backup_v1_admin_service_add(server, &admin_service, services, error);
+    }
+    if (status == MOS_OK) {
+        status = mosaajii_backup_v1_offsite_service_add(server, &offsite_service, services, error);
+    }
+    if (status == MOS_OK) {
+        status = mosaajii_backup_v1_alert_service_add(server, &alert_service, services, error);
+    }
+    if (status == MOS_OK) {
+        status = mosaajii_backup_v1_disaster_recovery_service_add(server, &recovery_service, services, error);
+    }
+    return status;
+}
+
+// ---- Calls ----
+
+bool mos_call_is_over(const void *call) {
+    return mos_call_cancelled(call);
+}
+
+static void wake(void *catalog) {
+    mos_catalog_wake_watchers(catalog);
+}
+
+void mos_call_wakes_catalog(struct mos_call *call, mos_catalog *catalog) {
+    mos_call_on_cancel(call, wake, catalog);
+}
+
+void mos_call_wakes_nobody(struct mos_call *call) {
+    mos_call_on_cancel(call, NULL, NULL);
+}
+
+mos_status mos_fail_memory(struct mos_call *call) {
+    return mos_fail(mos_call_error(call), MOS_RESOURCE_EXHAUSTED, "the answer takes too much memory; ask for smaller pages");
+}
+
+mos_status mos_read_backup(struct mos_services *services, struct mos_call *call, const char *id, struct mos_backup *out) {
+    struct mos_error *error = mos_call_error(call);
+    mos_status status = mos_check_id("backupId", id, error);
+    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
+    if (status == MOS_OK) {
+        status = mos_catalog_read_begin(services->catalog, &session, error);
+    }
+    return status == MOS_OK ? mos_catalog_get_backup(session, id, mos_call_arena(call), out, error) : status;
+}
+
+mos_status mos_read_job(struct mos_services *services, struct mos_call *call, const char *id, struct mos_job *out) {
+    struct mos_error *error = mos_call_error(call);
+    mos_status status = mos_check_id("jobId", id, error);
+    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
+    if (status == MOS_OK) {
+        status = mos_catalog_read_begin(services->catalog, &session, error);
+    }
+    return status == MOS_OK ? mos_catalog_get_job(session, id, mos_call_arena(call), out, error) : status;
+}

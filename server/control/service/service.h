@@ -1,0 +1,27 @@
+// The public API's services: each checks its request, calls the rest of the control plane, and maps what comes back. No rule about
+// backups lives here that the catalog and the queue do not keep by themselves.
+#ifndef MOS_CONTROL_SERVICE_SERVICE_H
+#define MOS_CONTROL_SERVICE_SERVICE_H
+
+#include "common/settings.h"
+#include "control/access/access.h"
+#include "control/catalog/catalog.h"
+#include "control/job/queue.h"
+#include "control/rpc/rpc.h"
+
+// All borrowed; must outlive the server they are added to.
+struct mos_services {
+    const mos_settings *settings;
+    mos_catalog *catalog;
+    mos_queue *queue;
+    mos_access *access;
+    int64_t started_at_unix_ns;
+};
+
+// Adds all services of the public API. Before the server starts.
+mos_status mos_services_add(mos_rpc_server *server, struct mos_services *services, struct mos_error *error);
+
+// DATABASE_URL holds nothing that this program has never heard of: MOS_INVALID_ARGUMENT naming the setting.
+mos_status mos_sources_check(const mos_settings *settings, struct mos_error *error);
+
+#endif

@@ -1,0 +1,226 @@
+// What the settings say: what each type of backup takes, and where a restore may write.
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "common/clock.h"
+#include "control/service/internal.h"
+
+char **mos_split(mos_arena *arena, const char *text, char separator, size_t *out_count) {
+    size_t most = 1;
+    for (const char *c = text; *c; c++) {
+        most += *c == separator;
+    }
+    char **parts = mos_arena_array(arena, char *, most);
+    size_t count = 0;
+    const char separators[] = {separator, 0};
+    while (parts && *text) {
+        size_t length = strcspn(text, separators);
+        if (length > 0) {
+            char *part = mos_arena_alloc(arena, length + 1);
+            if (!part) {
+                break;
+            }
+            memcpy(part, text, length);
+            parts[count++] = part;
+        }
+        text += length + (text[length] == separator);
+    }
+    *out_count = count;
+    return parts;
+}
+
+// ---- Sources ----
+
+static bool has_scheme(const char *url, const char *scheme) {
+    size_t length = strlen(scheme);
+    return strncmp(url, scheme, length) == 0 && url[length] == ':';
+}
+
+static bool is_sqlite(const char *url) {
+    return has_scheme(url, "sqlite") || has_scheme(url, "file");
+}
+
+mos_status mos_sources_check(const mos_settings *settings, struct mos_error *error) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    size_t count;
+    char **urls = mos_split(arena, mos_setting_text(settings, MOS_SETTING_DATABASE_URL), ',', &count);
+    for (size_t i = 0; i < count; i++) {
+        if (!is_sqlite(urls[i]) && !has_scheme(urls[i], "postgresql") && !has_scheme(urls[i], "postgres") &&
+            !has_scheme(urls[i], "mysql")) {
+            // Without the URL itself, in which a password may stand.
+            return mos_fail_field(
+                error, "DATABASE_URL",
+                "DATABASE_URL holds a database of an unknown kind; allowed is sqlite:///path, file:/path, postgresql://… and "
+                "mysql://…, comma separated");
+        }
+    }
+    return MOS_OK;
+}
+
+static mos_status take_databases(const mos_settings *settings, mos_arena *arena, struct mos_sources *out, struct mos_error *error) {
+    out->databases = mos_split(arena, mos_setting_text(settings, MOS_SETTING_DATABASE_URL), ',', &out->database_count);
+    for (size_t i = 0; i < out->database_count; i++) {
+        if (!is_sqlite(out->databases[i])) {
+            return mos_fail(error, MOS_FAILED_PRECONDITION,
+                            "DATABASE_URL names a %s database, which this version cannot back up; SQLite databases it can (sqlite:///path)",
+                            has_scheme(out->databases[i], "mysql") ? "MySQL" : "PostgreSQL");
+        }
+    }
+    return MOS_OK;
+}
+
+// A pattern that means exactly this path.
+static char *literal_pattern(mos_arena *arena, const char *path) {
+    char *pattern = mos_arena_alloc(arena, 2 * strlen(path) + 1);
+    char *out = pattern;
+    while (out && *path) {
+        if (strchr("*?[]\\", *path)) {
+            *out++ = '\\';
+        }
+        *out++ = *path++;
+    }
+    return pattern;
+}
+
+// A backup must not hold the repository that it is written to, nor the keys that open it.
+static void take_excludes(const mos_settings *settings, mos_arena *arena, struct mos_sources *out) {
+    size_t count;
+    char **given = mos_split(arena, mos_setting_text(settings, MOS_SETTING_BACKUP_EXCLUDE), ':', &count);
+    const char *home = mos_setting_text(settings, MOS_SETTING_MOSAAJII_HOME);
+    out->excludes = mos_arena_array(arena, char *, count + 3);
+    memcpy(out->excludes, given, count * sizeof(*given));
+    out->excludes[count++] = literal_pattern(arena, mos_setting_text(settings, MOS_SETTING_MOSAAJII_REPOSITORY));
+    out->excludes[count++] = literal_pattern(arena, mos_arena_printf(arena, "%s/keys", home));
+    out->excludes[count++] = literal_pattern(arena, mos_arena_printf(arena, "%s/scratch", home));
+    out->exclude_count = count;
+}
+
+static char **join(mos_arena *arena, char **first, size_t first_count, char **second, size_t second_count) {
+    char **both = mos_arena_array(arena, char *, first_count + second_count);
+    memcpy(both, first, first_count * sizeof(*first));
+    memcpy(both + first_count, second, second_count * sizeof(*second));
+    return both;
+}
+
+mos_status mos_sources_of(const mos_settings *settings, enum mos_backup_type type, mos_arena *arena, struct mos_sources *out,
+                          struct mos_error *error) {
+    // The call's arena is far larger than an environment can be.
+    *out = (struct mos_sources){0};
+    bool full = type == MOS_BACKUP_FULL;
+    const char *missing = full ? "BACKUP_FILES_PATHS, BACKUP_CONFIG_PATHS nor DATABASE_URL" : NULL;
+    size_t file_count = 0, config_count = 0;
+    char **files = NULL, **config = NULL;
+    mos_status status = MOS_OK;
+    if (full || type == MOS_BACKUP_FILES) {
+        files = mos_split(arena, mos_setting_text(settings, MOS_SETTING_BACKUP_FILES_PATHS), ':', &file_count);
+        missing = missing ? missing : "BACKUP_FILES_PATHS";
+    }
+    if (full || type == MOS_BACKUP_CONFIGURATION) {
+        config = mos_split(arena, mos_setting_text(settings, MOS_SETTING_BACKUP_CONFIG_PATHS), ':', &config_count);
+        missing = missing ? missing : "BACKUP_CONFIG_PATHS";
+    }
+    if (full || type == MOS_BACKUP_DATABASE) {
+        status = take_databases(settings, arena, out, error);
+        missing = missing ? missing : "DATABASE_URL";
+    }
+    if (status != MOS_OK) {
+        return status;
+    }
+    if (file_count + config_count + out->database_count == 0) {
+        return mos_fail(error, MOS_FAILED_PRECONDITION, "nothing is configured for %s: %s%s is set", mos_backup_type_word(type),
+                        full ? "neither " : "", full ? missing : mos_arena_printf(arena, "no %s", missing));
+    }
+    out->path_count = file_count + config_count;
+    out->paths = join(arena, files, file_count, config, config_count);
+    take_excludes(settings, arena, out);
+    return MOS_OK;
+}
+
+// ---- Targets ----
+
+// The path with every link resolved as far as it exists; what does not exist yet is kept as it is. NULL where a part cannot be looked at.
+static const char *resolve(mos_arena *arena, const char *path) {
+    char *head = mos_arena_strdup(arena, path);
+    const char *tail = "";
+    for (;;) {
+        char resolved[PATH_MAX];
+        struct stat status;
+        if (realpath(head, resolved)) {
+            return *tail ? mos_arena_printf(arena, "%s/%s", strcmp(resolved, "/") == 0 ? "" : resolved, tail)
+                         : mos_arena_strdup(arena, resolved);
+        }
+        // A link that leads nowhere would be followed as soon as its goal appears.
+        if (errno != ENOENT || lstat(head, &status) == 0) {
+            return NULL;
+        }
+        char *slash = strrchr(head, '/');
+        if (!slash) {
+            return NULL;
+        }
+        tail = *tail ? mos_arena_printf(arena, "%s/%s", slash + 1, tail) : mos_arena_strdup(arena, slash + 1);
+        slash[slash == head] = 0;
+    }
+}
+
+// Absolute, without empty parts, "." and a slash at the end. NULL for a relative path and for one with "..".
+static char *normalise(mos_arena *arena, const char *path) {
+    if (*path != '/') {
+        return NULL;
+    }
+    size_t count;
+    char **parts = mos_split(arena, path, '/', &count);
+    char *out = mos_arena_alloc(arena, strlen(path) + 2);
+    char *end = out;
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(parts[i], "..") == 0) {
+            return NULL;
+        }
+        if (strcmp(parts[i], ".") != 0) {
+            *end++ = '/';
+            end = stpcpy(end, parts[i]);
+        }
+    }
+    if (end == out) {
+        *end++ = '/';
+    }
+    return out;
+}
+
+static bool is_below(const char *path, const char *root) {
+    size_t length = strlen(root);
+    return strcmp(root, "/") == 0 || (strncmp(path, root, length) == 0 && (path[length] == 0 || path[length] == '/'));
+}
+
+mos_status mos_restore_target(const mos_settings *settings, const char *target, const char *backup_id, mos_arena *arena, const char **out,
+                              struct mos_error *error) {
+    const char *setting = mos_setting_text(settings, MOS_SETTING_MOSAAJII_RESTORE_ROOTS);
+    size_t count;
+    char **roots = mos_split(arena, setting, ':', &count);
+    if (count == 0) {
+        return mos_fail(error, MOS_FAILED_PRECONDITION, "nothing may be restored: MOSAAJII_RESTORE_ROOTS is empty");
+    }
+    if (!*target) {
+        char now[32];
+        time_t seconds = (time_t)(mos_now_unix_ns() / MOS_NS_PER_SECOND);
+        struct tm parts;
+        gmtime_r(&seconds, &parts);
+        strftime(now, sizeof(now), "%Y%m%dT%H%M%SZ", &parts);
+        target = mos_arena_printf(arena, "%s/%s-%s", roots[0], backup_id, now);
+    }
+    const char *path = normalise(arena, target);
+    const char *resolved = path ? resolve(arena, path) : NULL;
+    for (size_t i = 0; i < count && resolved; i++) {
+        const char *root = normalise(arena, roots[i]);
+        root = root ? resolve(arena, root) : NULL;
+        if (root && is_below(resolved, root)) {
+            *out = resolved;
+            return MOS_OK;
+        }
+    }
+    return mos_fail_field(error, "target", "target must be an absolute path, without \"..\", that lies under MOSAAJII_RESTORE_ROOTS (%s)",
+                          setting);
+}
