@@ -1,0 +1,321 @@
+#include "cli/commands.h"
+
+#include <string.h>
+
+#include "cli/admin.h"
+#include "cli/backup.h"
+#include "cli/job.h"
+
+const struct mos_group mos_groups[] = {
+    {"backup", "take, look at, verify, restore and delete backups"},
+    {"job", "the server's pieces of work"},
+    {"token", "who may call the server"},
+    {"key", "the keys that protect the backups' own keys"},
+    {"status", "the server, its storage, and what is protected"},
+    {0},
+};
+
+#define ID_TEXT "\nID is an id, the first characters of one, or \"latest\".\n"
+#define READABLE_ID_TEXT "\nID is an id, the first characters of one, or \"latest\" for the newest complete backup.\n"
+
+static const struct mos_option backup_create_options[] = {
+    {.name = "type", .value = "TYPE", .help = "FULL, INCREMENTAL, DIFFERENTIAL, DATABASE, FILES or CONFIGURATION"},
+    {.name = "name", .value = "NAME", .help = "what to call it; default: the type and the time"},
+    {.name = "tag", .value = "TAG", .repeated = true, .help = "a word to find it by"},
+    {.name = "retention-days", .value = "N", .help = "days to keep it, 1 to 36500; default: BACKUP_RETENTION_DAYS of the server"},
+    {.name = "no-verify", .help = "do not read it back right after"},
+    {.name = "wait", .help = "wait for the end (the default on a terminal)"},
+    {.name = "no-wait", .help = "print the id and leave (the default elsewhere)"},
+    {0},
+};
+static const struct mos_option backup_list_options[] = {
+    {.name = "type", .value = "TYPE", .help = "only this type"},
+    {.name = "status", .value = "STATUS", .help = "only this status"},
+    {.name = "tag", .value = "TAG", .repeated = true, .help = "only those with this tag, or another one given"},
+    {.name = "limit", .value = "N", .help = "how many at most; default: 50"},
+    {0},
+};
+static const struct mos_option files_options[] = {{.name = "recursive", .help = "all that lies below, not only the next level"}, {0}};
+static const struct mos_option restore_options[] = {
+    {.name = "target", .value = "DIR", .help = "where to; default: a new directory under the server's restore root"},
+    {.name = "include", .value = "PATH", .repeated = true, .help = "only this, with all below it"},
+    {.name = "in-place", .help = "to where everything came from; administrators only"},
+    {.name = "overwrite", .help = "replace what is there; default: leave it alone"},
+    {.name = "preview", .help = "list what would be written, write nothing"},
+    {.name = "no-wait", .help = "print the job's id and leave"},
+    {0},
+};
+static const struct mos_option watch_options[] = {
+    {.name = "after", .value = "N", .help = "only events after the one with this sequence number"}, {0}};
+static const struct mos_option delete_options[] = {{.name = "yes", .help = "do not ask"}, {0}};
+static const struct mos_option job_list_options[] = {
+    {.name = "kind", .value = "KIND", .help = "only this kind: BACKUP, VERIFY, RESTORE, DELETE, …"},
+    {.name = "status", .value = "STATUS", .help = "only this status"},
+    {.name = "backup", .value = "ID", .help = "only those of this backup"},
+    {.name = "limit", .value = "N", .help = "how many at most; default: 50"},
+    {0},
+};
+static const struct mos_option token_create_options[] = {
+    {.name = "name", .value = "NAME", .help = "who it is for"},
+    {.name = "role", .value = "ROLE", .help = "VIEWER (reads), OPERATOR (also backs up, verifies, restores) or ADMIN"},
+    {.name = "right", .value = "RIGHT", .repeated = true, .help = "a right beside those of the role, as backup.delete"},
+    {.name = "days", .value = "N", .help = "how long it is good; default: for ever"},
+    {0},
+};
+
+const struct mos_command mos_commands[] = {
+    {.group = "backup",
+     .name = "create",
+     .summary = "Take a backup",
+     .description = "Warnings (files that changed, vanished or could not be read) end it with exit code 3.\n",
+     .example = "  mosaajii backup create --type FILES --tag nightly\n",
+     .options = backup_create_options,
+     .run = mos_backup_create},
+    {.group = "backup",
+     .name = "list",
+     .summary = "List backups, newest first",
+     .example = "  mosaajii backup list --type DATABASE --status VERIFIED\n",
+     .options = backup_list_options,
+     .run = mos_backup_list},
+    {.group = "backup",
+     .name = "show",
+     .words = "ID",
+     .least_words = 1,
+     .most_words = 1,
+     .summary = "Show one backup in full",
+     .description = ID_TEXT,
+     .example = "  mosaajii backup show latest\n",
+     .run = mos_backup_show},
+    {.group = "backup",
+     .name = "files",
+     .words = "ID [PATH]",
+     .least_words = 1,
+     .most_words = 2,
+     .summary = "List what a backup holds",
+     .description = READABLE_ID_TEXT,
+     .example = "  mosaajii backup files latest /srv/uploads\n  mosaajii backup files latest --recursive | grep invoice\n",
+     .options = files_options,
+     .run = mos_backup_files},
+    {.group = "backup",
+     .name = "verify",
+     .words = "ID",
+     .least_words = 1,
+     .most_words = 1,
+     .summary = "Read all that a backup needs and say whether it is whole",
+     .description = READABLE_ID_TEXT "A damaged backup ends it with exit code 1.\n",
+     .example = "  mosaajii backup verify latest\n",
+     .run = mos_backup_verify},
+    {.group = "backup",
+     .name = "restore",
+     .words = "ID",
+     .least_words = 1,
+     .most_words = 1,
+     .summary = "Restore a backup, or parts of it",
+     .description = READABLE_ID_TEXT "A path is restored below the target under its full name: /srv/uploads/a to DIR/srv/uploads/a.\n"
+                                     "The server writes only under MOSAAJII_RESTORE_ROOTS.\n",
+     .example = "  mosaajii backup restore latest --target /var/lib/mosaajii/restore/check\n"
+                "  mosaajii backup restore latest --include /srv/uploads/2026 --preview\n",
+     .options = restore_options,
+     .run = mos_backup_restore},
+    {.group = "backup",
+     .name = "watch",
+     .words = "ID",
+     .least_words = 1,
+     .most_words = 1,
+     .summary = "Follow a backup until no work on it is left",
+     .description = ID_TEXT "With -o json each event is one line.\n",
+     .example = "  mosaajii backup watch latest\n",
+     .options = watch_options,
+     .run = mos_backup_watch},
+    {.group = "backup",
+     .name = "cancel",
+     .words = "ID",
+     .least_words = 1,
+     .most_words = 1,
+     .summary = "Stop a backup's running or waiting work",
+     .description = ID_TEXT,
+     .example = "  mosaajii backup cancel latest\n",
+     .run = mos_backup_cancel},
+    {.group = "backup",
+     .name = "delete",
+     .words = "ID",
+     .least_words = 1,
+     .most_words = 1,
+     .summary = "Delete a backup for good and free what no other one needs",
+     .description = "\nAsks first; where nobody can be asked, --yes is needed.\n",
+     .example = "  mosaajii backup delete 01939b5e-7a2c\n",
+     .options = delete_options,
+     .run = mos_backup_delete},
+    {.group = "job",
+     .name = "list",
+     .summary = "List jobs, newest first",
+     .example = "  mosaajii job list --status FAILED\n",
+     .options = job_list_options,
+     .run = mos_job_list},
+    {.group = "job",
+     .name = "show",
+     .words = "ID",
+     .least_words = 1,
+     .most_words = 1,
+     .summary = "Show one job in full",
+     .description = ID_TEXT,
+     .example = "  mosaajii job show latest\n",
+     .run = mos_job_show},
+    {.group = "job",
+     .name = "watch",
+     .words = "ID",
+     .least_words = 1,
+     .most_words = 1,
+     .summary = "Follow a job to its end",
+     .description = ID_TEXT "With -o json each event is one line.\n",
+     .example = "  mosaajii job watch latest\n",
+     .options = watch_options,
+     .run = mos_job_watch},
+    {.group = "job",
+     .name = "cancel",
+     .words = "ID",
+     .least_words = 1,
+     .most_words = 1,
+     .summary = "Stop a running or waiting job",
+     .description = ID_TEXT,
+     .example = "  mosaajii job cancel latest\n",
+     .run = mos_job_cancel},
+    {.group = "token",
+     .name = "create",
+     .summary = "Make a token; it is shown this once",
+     .example = "  mosaajii token create --name dashboard --role VIEWER --days 90\n",
+     .options = token_create_options,
+     .run = mos_token_create},
+    {.group = "token",
+     .name = "list",
+     .summary = "List tokens, never their secrets",
+     .example = "  mosaajii token list\n",
+     .run = mos_token_list},
+    {.group = "token",
+     .name = "revoke",
+     .words = "ID",
+     .least_words = 1,
+     .most_words = 1,
+     .summary = "Make a token worthless, at once",
+     .example = "  mosaajii token revoke 01939b5e-7a2c-7000-8000-000000000000\n",
+     .run = mos_token_revoke},
+    {.group = "key",
+     .name = "list",
+     .summary = "List the key-encryption keys and how many backups each protects",
+     .example = "  mosaajii key list\n",
+     .run = mos_key_list},
+    {.group = "status",
+     .summary = "Show the server, its storage, and what is protected",
+     .example = "  mosaajii status\n",
+     .run = mos_status_show},
+    {0},
+};
+
+static bool asks_for_help(const char *word) {
+    return strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+}
+
+static mos_status find_group(const char *word, const char **out, struct mos_error *error) {
+    const char *names[16];
+    size_t count = 0;
+    for (const struct mos_group *group = mos_groups; group->name; group++) {
+        if (strcmp(group->name, word) == 0) {
+            *out = group->name;
+            return MOS_OK;
+        }
+        names[count++] = group->name;
+    }
+    names[count] = NULL;
+    const char *nearest = word[0] == '-' ? NULL : mos_arguments_nearest(word, names);
+    return nearest ? mos_fail(error, MOS_INVALID_ARGUMENT, "there is no command \"%s\"; did you mean mosaajii %s?", word, nearest)
+                   : mos_fail(error, MOS_INVALID_ARGUMENT, "there is no %s \"%s\"; see mosaajii --help",
+                              word[0] == '-' ? "option" : "command", word);
+}
+
+mos_status mos_commands_find(int argc, char *const *argv, const struct mos_command **out, const char **out_group, int *out_used,
+                             struct mos_error *error) {
+    *out = NULL;
+    *out_group = NULL;
+    *out_used = 0;
+    if (argc == 0) {
+        return mos_fail(error, MOS_INVALID_ARGUMENT, "what to do? See mosaajii --help");
+    }
+    if (asks_for_help(argv[0])) {
+        // `mosaajii help backup create` is `mosaajii backup create --help`, but for the last word.
+        return argc > 1 && argv[0][0] == 'h' ? find_group(argv[1], out_group, error) : MOS_OK;
+    }
+    mos_status status = find_group(argv[0], out_group, error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    const char *names[32];
+    size_t count = 0;
+    for (const struct mos_command *command = mos_commands; command->group; command++) {
+        if (strcmp(command->group, *out_group) != 0) {
+            continue;
+        }
+        bool one_word = !command->name;
+        if (one_word || (argc > 1 && strcmp(command->name, argv[1]) == 0)) {
+            *out = command;
+            *out_used = one_word ? 1 : 2;
+            return MOS_OK;
+        }
+        names[count++] = command->name;
+    }
+    names[count] = NULL;
+    if (argc == 1) {
+        return mos_fail(error, MOS_INVALID_ARGUMENT, "\"mosaajii %s\" needs one word more; see mosaajii %s --help", *out_group, *out_group);
+    }
+    if (asks_for_help(argv[1])) {
+        return MOS_OK;
+    }
+    const char *nearest = mos_arguments_nearest(argv[1], names);
+    return nearest ? mos_fail(error, MOS_INVALID_ARGUMENT, "there is no command \"%s %s\"; did you mean mosaajii %s %s?", *out_group,
+                              argv[1], *out_group, nearest)
+                   : mos_fail(error, MOS_INVALID_ARGUMENT, "there is no command \"%s %s\"; see mosaajii %s --help", *out_group, argv[1],
+                              *out_group);
+}
+
+static void print_program_help(FILE *stream) {
+    fprintf(stream, "Usage: mosaajii GROUP COMMAND [arguments] [options]\n\n"
+                    "Backups of files and databases: encrypted, deduplicated, verified.\n\nGroups:\n");
+    for (const struct mos_group *group = mos_groups; group->name; group++) {
+        fprintf(stream, "  %-8s %s\n", group->name, group->summary);
+    }
+    fprintf(stream, "\nEvery group and command takes --help; every command takes -o json.\n\n"
+                    "Settings, from the environment:\n"
+                    "  MOSAAJII_SERVER         where the server is, host:port; default: 127.0.0.1:50051\n"
+                    "  MOSAAJII_TOKEN          who you are\n"
+                    "  MOSAAJII_TOKEN_FILE     or a file with that; default: $MOSAAJII_HOME/admin.token\n"
+                    "  MOSAAJII_TLS_CLIENT_CA  who signed the server's certificate; with it, TLS is used\n\n"
+                    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done with warnings, 4 not found,\n"
+                    "5 not allowed, 6 server not reachable.\n\n"
+                    "Example:\n"
+                    "  mosaajii backup create --type FILES\n"
+                    "  mosaajii backup list\n"
+                    "  mosaajii backup restore latest\n");
+}
+
+void mos_commands_help(const char *group, FILE *stream) {
+    if (!group) {
+        print_program_help(stream);
+        return;
+    }
+    const char *example = NULL;
+    for (const struct mos_group *known = mos_groups; known->name; known++) {
+        if (strcmp(known->name, group) == 0) {
+            fprintf(stream, "mosaajii %s: %s.\n\nCommands:\n", group, known->summary);
+        }
+    }
+    for (const struct mos_command *command = mos_commands; command->group; command++) {
+        if (strcmp(command->group, group) != 0) {
+            continue;
+        }
+        char words[64];
+        snprintf(words, sizeof(words), "%s%s%s", command->name ? command->name : "", command->words ? " " : "",
+                 command->words ? command->words : "");
+        fprintf(stream, "  %-16s %s\n", words, command->summary);
+        example = example ? example : command->example;
+    }
+    fprintf(stream, "\nmosaajii %s COMMAND --help tells more.\n\nExample:\n%s", group, example ? example : "");
+}
