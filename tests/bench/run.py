@@ -1,0 +1,234 @@
+"""make bench: what the server bears, and how quick a backup is beside restic's. Prints one table; ends with 1 when a target was missed.
+
+    run.py --bin build/bin --gen build/python/gen [--seconds 60] [--source /usr/share] [--only load|backup]
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+CLIENTS, WATCHERS = 200, 100
+# Each client asks, waits, asks again: a thousand calls a second together.
+PAUSE = 0.2
+WORKERS = 2
+
+
+async def call_again_and_again(address, token, backup_id, seconds, clients, watchers):
+    """What one worker process does; answers its latencies in milliseconds, its events and its errors."""
+    import grpc
+
+    from support.api import backup_pb2_grpc, pb
+
+    metadata = [("authorization", f"Bearer {token}")]
+    latencies, errors, events = [], [], [0]
+    end = time.monotonic() + seconds
+
+    def connect():
+        # A connection of its own, as separate clients have.
+        channel = grpc.aio.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
+        return channel, backup_pb2_grpc.BackupServiceStub(channel)
+
+    async def ask(number):
+        channel, stub = connect()
+        await asyncio.sleep(PAUSE * number / clients)
+        while time.monotonic() < end:
+            begun = time.perf_counter()
+            try:
+                await stub.GetBackup(pb.GetBackupRequest(backup_id=backup_id), metadata=metadata, timeout=10)
+                latencies.append((time.perf_counter() - begun) * 1000)
+            except grpc.RpcError as error:
+                errors.append(str(error.code()))
+            await asyncio.sleep(PAUSE)
+        await channel.close()
+
+    async def watch():
+        channel, stub = connect()
+        sequence = 0
+        try:
+            while time.monotonic() < end:
+                # The newest backup, whichever is running now; its events to the end, then the next.
+                listed = await stub.ListBackups(pb.ListBackupsRequest(page_size=1), metadata=metadata, timeout=10)
+                newest = listed.backups[0].id
+                stream = stub.WatchBackup(pb.WatchBackupRequest(backup_id=newest, after_sequence=sequence), metadata=metadata)
+                try:
+                    async with asyncio.timeout(max(0.01, end - time.monotonic())):
+                        async for event in stream:
+                            sequence = event.sequence
+                            events[0] += 1
+                except TimeoutError:
+                    stream.cancel()
+                await asyncio.sleep(PAUSE)
+        except grpc.RpcError as error:
+            errors.append(str(error.code()))
+        await channel.close()
+
+    await asyncio.gather(*(ask(number) for number in range(clients)), *(watch() for _ in range(watchers)))
+    return {"latencies": latencies, "errors": errors, "events": events[0]}
+
+
+def resident_kb(pid):
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    return 0
+
+
+def load(rows, options, folder):
+    from support.api import pb
+    from support.program import Server
+
+    server = Server(folder / "load", BACKUP_FILES_PATHS=options.source, BACKUP_CONFIG_PATHS="/etc/hostname").start()
+    try:
+        client = server.client()
+        small = client.backup("CONFIGURATION")
+        over = threading.Event()
+        taken = []
+
+        def keep_backing_up():
+            while not over.is_set():
+                record = client.create("FILES", integrity_check_enabled=False)
+                for _ in client.watch(record.id, timeout=600):
+                    if over.is_set() and client.get(record.id).status in (pb.Backup.PENDING, pb.Backup.IN_PROGRESS):
+                        client.call(client.backups.CancelBackup, pb.CancelBackupRequest(backup_id=record.id))
+                taken.append(record.id)
+
+        backing_up = threading.Thread(target=keep_backing_up)
+        backing_up.start()
+        command = [sys.executable, __file__, "--bin", options.bin, "--gen", options.gen, "--worker", server.address, small.id]
+        workers = [
+            subprocess.Popen(
+                [*command, str(options.seconds), str(CLIENTS // WORKERS), str(WATCHERS // WORKERS)],
+                env=os.environ | {"BENCH_TOKEN": server.token},
+                stdout=subprocess.PIPE,
+            )
+            for _ in range(WORKERS)
+        ]
+        memory = []
+        end = time.monotonic() + options.seconds
+        while time.monotonic() < end:
+            memory.append(resident_kb(server.process.pid))
+            time.sleep(0.5)
+        results = [json.loads(worker.communicate(timeout=120)[0]) for worker in workers]
+        over.set()
+        backing_up.join()
+        latencies = sorted(value for result in results for value in result["latencies"])
+        errors = [value for result in results for value in result["errors"]]
+        third = max(1, len(memory) // 3)
+        early, late = max(memory[third : 2 * third]), max(memory[-third:])
+        name = f"{CLIENTS} clients, {WATCHERS} watchers, {options.seconds} s beside backups ({len(taken)})"
+        rows.append((name, "calls", f"{len(latencies)} ({len(latencies) / options.seconds:.0f}/s)", "", True))
+        rows.append(("", "events to watchers", str(sum(result["events"] for result in results)), "", True))
+        rows.append(("", "errors", f"{len(errors)} {sorted(set(errors))[:3] if errors else ''}", "0", not errors))
+        p50, p99 = latencies[len(latencies) // 2], latencies[int(len(latencies) * 0.99)]
+        rows.append(("", "GetBackup p50", f"{p50:.1f} ms", "", True))
+        rows.append(("", "GetBackup p99", f"{p99:.1f} ms", "< 20 ms", p99 < 20))
+        rows.append(("", "server RSS, middle and last third", f"{early // 1024} and {late // 1024} MiB", "flat", late < early * 1.1 + 4096))
+    finally:
+        server.stop()
+
+
+def tree_size(folder):
+    return sum(path.lstat().st_size for path in Path(folder).rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def timed(call, *arguments, **options):
+    begun = time.perf_counter()
+    result = call(*arguments, **options)
+    return time.perf_counter() - begun, result
+
+
+def backup(rows, options, folder):
+    from support.data import size_of
+    from support.program import Server
+
+    plain = tree_size(options.source)
+    source = f"{options.source} ({plain / 1e6:.0f} MB)"
+    server = Server(folder / "backup", BACKUP_FILES_PATHS=options.source).start()
+    try:
+        client = server.client()
+        first, record = timed(client.backup, "FILES", integrity_check_enabled=False)
+        stored = size_of(server.repository)
+        second, again = timed(client.backup, "FILES", integrity_check_enabled=False)
+        verify, _ = timed(client.verify, record.id)
+        restore, _ = timed(client.restore, record.id, server.restore_root / "all")
+    finally:
+        server.stop()
+    share = again.statistics.bytes_written / max(1, record.statistics.bytes_written)
+
+    def row(name, what, seconds, peer):
+        beside = f"restic {peer:.1f} s" if peer else ""
+        rows.append((name, what, f"{seconds:.1f} s ({plain / seconds / 1e6:.0f} MB/s)", beside, True))
+
+    peer = restic(options, folder)
+    row(source, "first backup", first, peer.get("first"))
+    row("", "second backup", second, peer.get("second"))
+    row("", "verify", verify, peer.get("verify"))
+    row("", "restore", restore, peer.get("restore"))
+    stored_peer = f"restic {peer['stored'] / 1e6:.0f} MB" if peer else "restic is not installed"
+    rows.append(("", "repository", f"{stored / 1e6:.0f} MB", stored_peer, True))
+    rows.append(("", "second backup writes", f"{share * 100:.2f} % of the first", "< 1 %", share < 0.01))
+
+
+def restic(options, folder):
+    if not shutil.which("restic"):
+        return {}
+    from support.data import size_of
+
+    repository = folder / "restic"
+    environment = os.environ | {
+        "RESTIC_REPOSITORY": str(repository), "RESTIC_PASSWORD": "bench", "RESTIC_CACHE_DIR": str(folder / "restic-cache")
+    }  # fmt: skip
+
+    def run(*arguments):
+        subprocess.run(["restic", *arguments], env=environment, check=True, capture_output=True, timeout=3600)
+
+    run("init")
+    result = {"first": timed(run, "backup", options.source)[0], "stored": size_of(repository)}
+    result["second"] = timed(run, "backup", options.source)[0]
+    result["verify"] = timed(run, "check", "--read-data")[0]
+    result["restore"] = timed(run, "restore", "latest", "--target", folder / "restic-restored")[0]
+    shutil.rmtree(folder / "restic-restored")
+    return result
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bin", required=True)
+    parser.add_argument("--gen", required=True)
+    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--source", default="/usr/share")
+    parser.add_argument("--only", choices=("load", "backup"))
+    parser.add_argument("--worker", nargs=5, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    os.environ["MOS_TEST_BIN"], os.environ["MOS_TEST_GEN"] = os.path.abspath(options.bin), os.path.abspath(options.gen)
+    if options.worker:
+        address, backup_id, seconds, clients, watchers = options.worker
+        result = asyncio.run(
+            call_again_and_again(address, os.environ["BENCH_TOKEN"], backup_id, int(seconds), int(clients), int(watchers))
+        )
+        print(json.dumps(result))
+        return 0
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="mosaajii-bench-") as folder:
+        for name, part in (("backup", backup), ("load", load)):
+            if options.only in (None, name):
+                part(rows, options, Path(folder))
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for *texts, good in rows:
+        print("  ".join(text.ljust(width) for text, width in zip(texts, widths)), "" if good else "  MISSED")
+    return 0 if all(row[-1] for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
