@@ -339,8 +339,14 @@ MOS_TEST(chunk_ids_are_introduced_in_order_and_all_used) {
         mos_buffer_append(&chunk, records, sizeof(records) - 1);
         CU_ASSERT_EQUAL(decode(chunk.data, chunk.size_bytes, &decoded), ids == 1 ? MOS_OK : MOS_CORRUPT);
         // By its number, an id can be named only after it was introduced.
-        chunk.data[head + sizeof(records) - 2] = 2 << 2 | 3;
+        static const char early[] = "\0\2/a\1\0\0" OWNER TIMES PLACE "\5\2\11\3\7";
+        chunk.size_bytes = head;
+        mos_buffer_append(&chunk, early, sizeof(early) - 1);
         CU_ASSERT_EQUAL(decode(chunk.data, chunk.size_bytes, &decoded), MOS_CORRUPT);
+        static const char late[] = "\0\2/a\1\0\0" OWNER TIMES PLACE "\5\2\5\3\13";
+        chunk.size_bytes = head;
+        mos_buffer_append(&chunk, late, sizeof(late) - 1);
+        CU_ASSERT_EQUAL(decode(chunk.data, chunk.size_bytes, &decoded), ids == 1 ? MOS_OK : MOS_CORRUPT);
     }
 }
 
@@ -403,13 +409,17 @@ MOS_TEST(long_trees_are_cut_into_chunks_that_stand_alone) {
     }
     CU_ASSERT(stored.count > 2);
     size_t total = 0;
+    size_t size_bytes = 0;
     for (size_t i = 0; i < stored.count; i++) {
         size_t decoded;
         CU_ASSERT_EQUAL(decode(stored.chunks[i].data, stored.chunks[i].size_bytes, &decoded), MOS_OK);
         CU_ASSERT(i == 0 || strcmp(mos_buffer_text(&stored.first_paths[i - 1]), mos_buffer_text(&stored.first_paths[i])) < 0);
         total += decoded;
+        size_bytes += stored.chunks[i].size_bytes;
     }
     CU_ASSERT_EQUAL(total, COUNT);
+    // What a path shares with the one before is not written again: 25 bytes of path would not fit in here.
+    CU_ASSERT(size_bytes < 40 * COUNT);
     // Without the first entry, only the first chunk differs: the cuts hang on the paths.
     CU_ASSERT_EQUAL_FATAL(again.count, stored.count);
     for (size_t i = 1; i < stored.count; i++) {
