@@ -59,5 +59,8 @@ MOS_TEST(a_cleared_map_is_empty_and_usable) {
     struct mos_chunk_id id = id_of(5);
     mos_chunk_map_insert(&map, &id, 9, 1);
     CU_ASSERT_EQUAL(mos_chunk_map_find(&map, &id)->pack, 9);
+    // What was there before stays gone.
+    id = id_of(8);
+    CU_ASSERT_PTR_NULL(mos_chunk_map_find(&map, &id));
     mos_chunk_map_free(&map);
 }
