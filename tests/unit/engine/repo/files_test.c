@@ -114,6 +114,9 @@ static void check_no_link_is_followed(const struct place *place) {
     plant(place, "../tmp", "data/in");
     CU_ASSERT_NOT_EQUAL(mos_file_write(place->root, "data/in/new", "x", 1, &error), MOS_OK);
     CU_ASSERT_EQUAL(count_in(place->root, "tmp"), 0);
+    MOS_ASSERT_OK(mos_file_write(place->root, "data/deep/x", "x", 1, &error), &error);
+    plant(place, "deep", "data/in");
+    CU_ASSERT_NOT_EQUAL(mos_file_read(place->root, "data/in/x", 100, &content, &error), MOS_OK);
     CU_ASSERT_EQUAL(mos_file_open(place->root, "data/link", &descriptor, &size, &error), MOS_CORRUPT);
     CU_ASSERT_EQUAL(mos_file_size(place->root, "data/link", &size, &error), MOS_CORRUPT);
     CU_ASSERT_NOT_EQUAL(mos_file_read(place->root, "data/up/secret", 100, &content, &error), MOS_OK);
