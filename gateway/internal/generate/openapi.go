@@ -130,14 +130,18 @@ func describe(schema object, text string) object {
 	return schema
 }
 
+// jsonName makes policyName of policy.name: many readers of such documents take a point in a parameter's name for something of their own.
 func jsonName(message protoreflect.MessageDescriptor, path string) string {
-	var names []string
+	name := ""
 	for part := range strings.SplitSeq(path, ".") {
 		field := message.Fields().ByName(protoreflect.Name(part))
-		names = append(names, field.JSONName())
-		message = field.Message()
+		next := field.JSONName()
+		if name != "" {
+			next = strings.ToUpper(next[:1]) + next[1:]
+		}
+		name, message = name+next, field.Message()
 	}
-	return strings.Join(names, ".")
+	return name
 }
 
 func reference(name string) object { return object{"$ref": "#/components/schemas/" + name} }
