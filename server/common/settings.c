@@ -8,7 +8,7 @@
 
 #include "common/buffer.h"
 
-enum type { TEXT, PATH, PATHS, FLAG, DAYS, MINUTES, PORT, COUNT, ADDRESS, FORMAT, LEVEL, PROVIDER, KMS };
+enum type { TEXT, PATH, PATHS, FLAG, DAYS, MINUTES, PORT, COUNT, ADDRESS, FORMAT, LEVEL, PROVIDER, KMS, URLS };
 
 static const struct definition {
     const char *name;
@@ -267,10 +267,29 @@ void mos_url_mask(const char *url, char *text, size_t size_bytes) {
     }
 }
 
+// Each URL without its password, and without its query, which may hold one too.
+static void mask_urls(const char *text, struct mos_buffer *out) {
+    while (*text) {
+        size_t length = strcspn(text, ",");
+        MOS_CLEANUP_FREE char *url = mos_malloc(length + 1);
+        memcpy(url, text, length);
+        url[length] = 0;
+        url[strcspn(url, "?")] = 0;
+        MOS_CLEANUP_FREE char *masked = mos_malloc(length + 4);
+        mos_url_mask(url, masked, length + 4);
+        mos_buffer_printf(out, "%s%s", out->size_bytes ? "," : "", masked);
+        text += length + (text[length] == ',');
+    }
+}
+
 void mos_settings_print(const mos_settings *settings, FILE *stream) {
     for (size_t i = 0; i < MOS_SETTING_COUNT; i++) {
         const char *shown = settings->text[i];
-        if (definitions[i].secret && *shown) {
+        MOS_CLEANUP_BUFFER struct mos_buffer urls = MOS_BUFFER_INIT(0);
+        if (definitions[i].type == URLS) {
+            mask_urls(shown, &urls);
+            shown = mos_buffer_text(&urls);
+        } else if (definitions[i].secret && *shown) {
             shown = "***";
         }
         fprintf(stream, "%s=%s  (%s)\n", definitions[i].name, shown,

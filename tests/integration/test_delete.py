@@ -67,7 +67,7 @@ def test_deleted_backup_is_unreadable_without_the_server_too(start, tmp_path):
 
 def test_delete_beside_a_running_backup(start, tmp_path):
     source = make_files(tmp_path / "source", 40, 60_000, seed=53)
-    server = start(BACKUP_CONFIG_PATHS=source, BACKUP_FILES_PATHS=f"/usr/lib:{source}")
+    server = start(BACKUP_CONFIG_PATHS=source, BACKUP_FILES_PATHS=f"/usr/share:{source}")
     client = server.client()
     small = client.backup("CONFIGURATION")
     running = client.create("FILES", integrity_check_enabled=False)
