@@ -112,6 +112,9 @@ MOS_TEST(the_last_component_of_a_path_is_not_followed) {
     for (size_t i = 0; i < count; i++) {
         CU_ASSERT_STRING_NOT_EQUAL(found[i].name, "user.a");
     }
+    // Nor where it leads to nothing.
+    CU_ASSERT_EQUAL(unlink(attributed.path), 0);
+    CU_ASSERT_TRUE(mos_xattrs_read(attributed.xattrs, -1, link, &found, &count, &too_large));
     end(&attributed);
 }
 

@@ -418,6 +418,10 @@ MOS_TEST(very_deep_paths_are_written_with_few_descriptors) {
     // Back up beyond the directories that are still open, and down another way.
     CU_ASSERT_EQUAL(write_file(&place, "/deep0/other", "x"), MOS_OUTCOME_WRITTEN);
     CU_ASSERT_EQUAL(write_file(&place, "/deep00", "x"), MOS_OUTCOME_WRITTEN);
+    // A name that begins like the directory that is open.
+    CU_ASSERT_EQUAL(write_file(&place, "/deep0/x", "x"), MOS_OUTCOME_WRITTEN);
+    CU_ASSERT_EQUAL(write_file(&place, "/deep0x/xy", "y"), MOS_OUTCOME_WRITTEN);
+    CU_ASSERT_TRUE(file_is(in(place.path, "/deep0x/xy"), "y"));
     mos_buffer_append_text(&path, "b");
     CU_ASSERT_EQUAL(write_file(&place, mos_buffer_text(&path), "x"), MOS_OUTCOME_WRITTEN);
     CU_ASSERT_EQUAL(place.warning_count, 0);
