@@ -267,15 +267,22 @@ void mos_url_mask(const char *url, char *text, size_t size_bytes) {
     }
 }
 
+// A value may be a list of URLs.
+static void print_masked(const char *text, FILE *stream) {
+    const char *start, *end;
+    for (const char *scheme = strstr(text, "://"); scheme; scheme = strstr(scheme + 3, "://")) {
+        if (find_password(scheme, &start, &end)) {
+            fprintf(stream, "%.*s***", (int)(start - text), text);
+            text = end;
+        }
+    }
+    fputs(text, stream);
+}
+
 void mos_settings_print(const mos_settings *settings, FILE *stream) {
     for (size_t i = 0; i < MOS_SETTING_COUNT; i++) {
-        const char *shown = settings->text[i];
-        if (definitions[i].secret && *shown) {
-            shown = "***";
-        }
-        fprintf(stream, "%s=%s  (%s)\n", definitions[i].name, shown,
-                settings->from_environment[i] ? "environment"
-                : *settings->text[i]          ? "default"
-                                              : "not set");
+        fprintf(stream, "%s=", definitions[i].name);
+        print_masked(definitions[i].secret && *settings->text[i] ? "***" : settings->text[i], stream);
+        fprintf(stream, "  (%s)\n", settings->from_environment[i] ? "environment" : *settings->text[i] ? "default" : "not set");
     }
 }
