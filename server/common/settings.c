@@ -267,34 +267,42 @@ void mos_url_mask(const char *url, char *text, size_t size_bytes) {
     }
 }
 
-// Each URL without its password, and without its query, which may hold one too.
-static void mask_urls(const char *text, struct mos_buffer *out) {
+// A value may be a list of URLs.
+static void print_masked(const char *text, FILE *stream) {
+    const char *start, *end;
+    for (const char *scheme = strstr(text, "://"); scheme; scheme = strstr(scheme + 3, "://")) {
+        if (find_password(scheme, &start, &end)) {
+            fprintf(stream, "%.*s***", (int)(start - text), text);
+            text = end;
+        }
+    }
+    fputs(text, stream);
+}
+
+// Database URLs: their queries may hold a password too, and what is no URL may be the rest of one whose password has a comma in it.
+static void print_urls(const char *text, FILE *stream) {
     while (*text) {
         size_t length = strcspn(text, ",");
         MOS_CLEANUP_FREE char *url = mos_malloc(length + 1);
         memcpy(url, text, length);
         url[length] = 0;
         url[strcspn(url, "?")] = 0;
-        MOS_CLEANUP_FREE char *masked = mos_malloc(length + 4);
-        mos_url_mask(url, masked, length + 4);
-        mos_buffer_printf(out, "%s%s", out->size_bytes ? "," : "", masked);
-        text += length + (text[length] == ',');
+        print_masked(strstr(url, "://") || strncmp(url, "file:", 5) == 0 ? url : "***", stream);
+        text += length;
+        if (*text) {
+            fputc(*text++, stream);
+        }
     }
 }
 
 void mos_settings_print(const mos_settings *settings, FILE *stream) {
     for (size_t i = 0; i < MOS_SETTING_COUNT; i++) {
-        const char *shown = settings->text[i];
-        MOS_CLEANUP_BUFFER struct mos_buffer urls = MOS_BUFFER_INIT(0);
+        fprintf(stream, "%s=", definitions[i].name);
         if (definitions[i].type == URLS) {
-            mask_urls(shown, &urls);
-            shown = mos_buffer_text(&urls);
-        } else if (definitions[i].secret && *shown) {
-            shown = "***";
+            print_urls(settings->text[i], stream);
+        } else {
+            print_masked(definitions[i].secret && *settings->text[i] ? "***" : settings->text[i], stream);
         }
-        fprintf(stream, "%s=%s  (%s)\n", definitions[i].name, shown,
-                settings->from_environment[i] ? "environment"
-                : *settings->text[i]          ? "default"
-                                              : "not set");
+        fprintf(stream, "  (%s)\n", settings->from_environment[i] ? "environment" : *settings->text[i] ? "default" : "not set");
     }
 }

@@ -86,7 +86,7 @@ def test_delete_beside_a_running_backup(start, tmp_path):
 
 
 def test_running_backup_itself_is_not_deleted(start):
-    server = start(BACKUP_FILES_PATHS="/usr/lib")
+    server = start(BACKUP_FILES_PATHS="/usr/share")
     client = server.client()
     running = client.create("FILES", integrity_check_enabled=False)
     stream = client.watch(running.id)
