@@ -37,6 +37,9 @@ func TestServerAwayThenBack(t *testing.T) {
 	if r := g.request("GET", "/api/backups/alerts/watch", "", "Accept", "text/event-stream"); r.status != 503 || r.header.Get("Retry-After") == "" {
 		t.Fatal(r.status, r.header)
 	}
+	// An EventSource that came back would be lost with any status but 200.
+	g.request("GET", "/api/backups/alerts/watch", "", "Accept", "text/event-stream", "Last-Event-ID", "7").want(200)
+	g.request("GET", "/api/backups", "", "Accept", "text/event-stream", "Last-Event-ID", "7").refused(503, "UNAVAILABLE")
 	f := &fake{answers: map[string]func(context.Context, proto.Message, func(proto.Message) error) error{}}
 	f.start(t, address)
 	await := func(status int) {

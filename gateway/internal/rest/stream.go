@@ -157,15 +157,16 @@ func (s *stream) finish(ctx context.Context, err error) {
 	s.write(last)
 }
 
-// refuse answers for a stream that could not be opened. An EventSource comes back by itself after a cut, but gives up for good at any
+// refuse answers for a call that failed before anything was answered. An EventSource comes back by itself after a cut, but gives up for good at any
 // status but 200; so one that came back is told in an event of what will pass.
 func refuse(w http.ResponseWriter, r *http.Request, p *problem) {
-	_, sse := formOf(r).(eventForm)
-	if passing := p.code == codes.Unavailable || p.code == codes.ResourceExhausted; !passing || !sse || r.Header.Get("Last-Event-ID") == "" {
+	i := infoOf(r.Context())
+	passing := p.code == codes.Unavailable || p.code == codes.ResourceExhausted
+	if !passing || i.route == nil || !i.route.Watch || !acceptsEvents(r) || r.Header.Get("Last-Event-ID") == "" {
 		p.write(w, r)
 		return
 	}
-	infoOf(r.Context()).code, infoOf(r.Context()).problem = codeName(p.code), p.message
+	i.code, i.problem = codeName(p.code), p.message
 	s := &stream{w: w, r: r, control: http.NewResponseController(w), form: eventForm{}}
 	s.write(s.form.failure(p))
 }
