@@ -1,9 +1,11 @@
 package rest
 
 import (
+	"bufio"
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -195,6 +197,24 @@ func TestLimits(t *testing.T) {
 	g.request("GET", "/api/backups?tags="+strings.Repeat("x", maxHeaderBytes), "").refused(431, "RESOURCE_EXHAUSTED")
 	if f.count() != before {
 		t.Fatal("the server was asked")
+	}
+}
+
+// A client that sends all before it reads anything must learn why its body was refused, and not just lose its connection.
+func TestLargeBodyIsRefusedInWords(t *testing.T) {
+	g, _ := pair(t)
+	connection, err := net.Dial("tcp", g.http.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	const size = 20 << 20
+	if _, err = fmt.Fprintf(connection, "POST /api/backups HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer t\r\nContent-Length: %d\r\n\r\n%s", size, strings.Repeat("x", size)); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(connection), nil)
+	if err != nil || response.StatusCode != 413 {
+		t.Fatal(err, response)
 	}
 }
 
