@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import shutil
 import subprocess
 
@@ -58,6 +59,8 @@ class Browser:
                 message = json.loads(message)
                 if wanted(message):
                     return message
+            ready, _, _ = select.select([self._answers], [], [], CEILING)
+            assert ready, "the browser never answered"
             more = os.read(self._answers, 1 << 20)
             assert more, "the browser has ended"
             self._received += more
@@ -68,7 +71,7 @@ class Browser:
 
     def run(self, script):
         """What the promise of this JavaScript expression comes to."""
-        answer = self._call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True, timeout=CEILING * 1000)
+        answer = self._call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
