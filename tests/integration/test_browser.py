@@ -1,13 +1,15 @@
 """A browser's EventSource, in a real browser: follows a backup over cuts and misses nothing."""
 
 import json
+import os
+import signal
 
 import pytest
 
 from support.browser import CHROMIUM, Browser
 from support.cut import Wire
 from support.data import make_files
-from support.program import BIN
+from support.program import BIN, wait_until
 from support.rest import Gateway
 
 pytestmark = [
@@ -46,7 +48,7 @@ END = "seen.closed"
 @pytest.fixture
 def scene(start, tmp_path):
     """A server whose only place for jobs is taken, a wire to its gateway, and a browser at the other end."""
-    source = make_files(tmp_path / "source", 600, 100_000)
+    source = make_files(tmp_path / "source", 1500, 100_000)
     server = start(BACKUP_CONFIG_PATHS=source, BACKUP_FILES_PATHS="/usr/lib:/usr/share", MOSAAJII_MAX_JOBS=1, MOSAAJII_ENGINE_THREADS=1)
     server.settings["MOSAAJII_LISTEN"] = server.address
     gateway = Gateway(server.address)
@@ -83,10 +85,18 @@ def test_event_source_follows_a_backup_over_cuts(scene):
     browser.run(PAGE % (json.dumps(server.token), backup))
     until(browser, "seen.events.some(([, event]) => event.kind === 'QUEUED')")
     wire.cut()
-    # Events come while the wire is cut and while it is whole again; cut it in the middle of the work once more.
+    # Events come while the wire is cut. The engine is held in the middle of its work, for the second cut to fall there.
     rest.post(f"/api/backups/{first}/cancel").data()
+    server.wait_for_log(f"job started.*backup={backup}")
+    engines = wait_until(server.engines, "the engine at work")
+    for pid in engines:
+        os.kill(pid, signal.SIGSTOP)
+    assert rest.get(f"/api/backups/{backup}").data()["status"] == "IN_PROGRESS"
     until(browser, "seen.opened === 2 && seen.events.some(([, event]) => event.kind === 'STARTED')")
     wire.cut()
+    until(browser, "seen.opened === 3")
+    for pid in engines:
+        os.kill(pid, signal.SIGCONT)
     seen = until(browser, END)
     assert seen["opened"] == 3 and seen["problems"] == [] and wire.connections >= 3
     check(seen, rest, backup)
