@@ -10,12 +10,8 @@ static const struct {
     size_t kept;
     enum mos_database_kind kind;
 } schemes[] = {
-    {"sqlite:///", 1, MOS_DATABASE_SQLITE},
-    {"file:///", 1, MOS_DATABASE_SQLITE},
-    {"file:/", 1, MOS_DATABASE_SQLITE},
-    {"postgresql://", 0, MOS_DATABASE_POSTGRESQL},
-    {"postgres://", 0, MOS_DATABASE_POSTGRESQL},
-    {"mysql://", 0, MOS_DATABASE_MYSQL},
+    {"sqlite:///", 1, MOS_DATABASE_SQLITE},        {"file:///", 1, MOS_DATABASE_SQLITE},        {"file:/", 1, MOS_DATABASE_SQLITE},
+    {"postgresql://", 0, MOS_DATABASE_POSTGRESQL}, {"postgres://", 0, MOS_DATABASE_POSTGRESQL}, {"mysql://", 0, MOS_DATABASE_MYSQL},
     {"mariadb://", 0, MOS_DATABASE_MYSQL},
 };
 enum { SCHEMES = sizeof(schemes) / sizeof(schemes[0]), LONGEST_PART = 4096 };
@@ -210,11 +206,10 @@ char *mos_database_url_format(const struct mos_database_url *url, bool with_pass
     if (url->port) {
         snprintf(port, sizeof(port), ":%d", url->port);
     }
-    char *text = mos_arena_printf(arena, "%s%s%s%s%s%s%s%s%s/%s", url->kind == MOS_DATABASE_MYSQL ? "mysql://" : "postgresql://",
-                                  escape(url->user, "", arena), with_password && url->password ? ":" : "",
-                                  with_password && url->password ? escape(url->password, "", arena) : "", named ? "@" : "",
-                                  address ? "[" : "", escape(url->host, address ? ":" : "", arena), address ? "]" : "", port,
-                                  escape(url->name, "", arena));
+    char *text = mos_arena_printf(
+        arena, "%s%s%s%s%s%s%s%s%s/%s", url->kind == MOS_DATABASE_MYSQL ? "mysql://" : "postgresql://", escape(url->user, "", arena),
+        with_password && url->password ? ":" : "", with_password && url->password ? escape(url->password, "", arena) : "", named ? "@" : "",
+        address ? "[" : "", escape(url->host, address ? ":" : "", arena), address ? "]" : "", port, escape(url->name, "", arena));
     if (*url->tls_mode) {
         text = mos_arena_printf(arena, "%s?sslmode=%s", text, url->tls_mode);
     }

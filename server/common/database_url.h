@@ -4,8 +4,8 @@
 //     postgresql://[user[:password]@][host][:port]/name[?parameters]   (postgres:// is the same)
 //     mysql://[user[:password]@][host][:port]/name[?parameters]        (mariadb:// is the same)
 //
-// Everything may be percent-encoded; what has a meaning in a URL (: / ? # @ % ,) must be, in a password above all. A host that begins with a
-// slash is a Unix socket: its folder for PostgreSQL, itself for MySQL; it may be given as the parameter `host` or `socket` too. `sslmode`
+// Everything may be percent-encoded; what has a meaning in a URL (: / ? # @ % ,) must be, in a password above all. A host that begins with
+// a slash is a Unix socket: its folder for PostgreSQL, itself for MySQL; it may be given as the parameter `host` or `socket` too. `sslmode`
 // (disable, allow, prefer, require, verify-ca, verify-full) and `sslrootcert` (a file with the authority's certificate) mean what they
 // mean to PostgreSQL, for MySQL too. Other parameters are for other programs that read the same URL, and are ignored.
 #ifndef MOS_COMMON_DATABASE_URL_H
