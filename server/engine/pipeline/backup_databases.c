@@ -102,11 +102,13 @@ static mos_status copy_content(mos_job *job, mos_assembler *assembler, const str
     const struct mos_database_driver *driver = from->database->driver;
     MOS_CLEANUP_FREE uint8_t *buffer = mos_malloc(READ_BYTES);
     const char *shown = from->database->shown;
+    uint64_t head_bytes = from->extra ? 0 : driver->head_bytes;
     *out_bytes = 0;
-    mos_assembler_begin(assembler, dump->expected_bytes);
+    // The head goes into the stream of small files.
+    mos_assembler_begin(assembler, head_bytes ? 0 : dump->expected_bytes);
     for (;;) {
-        size_t got;
-        mos_status status = driver->read(dump, buffer, READ_BYTES, &got, error);
+        size_t got, most = *out_bytes < head_bytes ? (size_t)(head_bytes - *out_bytes) : READ_BYTES;
+        mos_status status = driver->read(dump, buffer, most, &got, error);
         if (status || got == 0) {
             return status;
         }
@@ -115,6 +117,9 @@ static mos_status copy_content(mos_job *job, mos_assembler *assembler, const str
             return status;
         }
         *out_bytes += got;
+        if (head_bytes && *out_bytes == head_bytes) {
+            mos_assembler_begin(assembler, dump->expected_bytes);
+        }
         statistics->bytes_read += (int64_t)got;
         mos_job_advance(job, 0, (int64_t)got, shown, strlen(shown));
     }

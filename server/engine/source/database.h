@@ -57,6 +57,8 @@ struct mos_database_driver {
     enum mos_database_kind kind;
     // Ends of the names of further entries that belong to the database, ended by NULL.
     const char *const *extras;
+    // How far what differs in each dump of the same data reaches (its time, say): these bytes get a chunk of their own.
+    size_t head_bytes;
 
     // Looks whether it is there and may be read, before anything is, and makes its URL canonical. MOS_NOT_FOUND, MOS_PERMISSION_DENIED,
     // MOS_UNAVAILABLE, MOS_FAILED_PRECONDITION.

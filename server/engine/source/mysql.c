@@ -3,8 +3,6 @@
 // The dump is SQL with one row a statement: other than long statements, whose ends depend on all rows before, that stays the same where the
 // rows do, and it lets rows be counted as they pass, so the counts are of the dump's own snapshot. Access is told in an anonymous file
 // (mos_secret_file), in the form of an option file.
-#include "engine/source/mysql.h"
-
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +12,7 @@
 #include "common/buffer.h"
 #include "common/id.h"
 #include "engine/source/child.h"
+#include "engine/source/mysql_rows.h"
 
 enum { ANSWER_MS = 60000, ANSWER_BYTES = 64 << 20 };
 
@@ -222,61 +221,6 @@ static mos_status read_tables(const struct mos_database *database, const char *n
     return status;
 }
 
-// ---- Counting what passes ----
-
-static void take_table(struct mos_mysql_counter *counter, const char *quoted_name, int64_t rows) {
-    char name[MOS_MYSQL_PREFIX_BYTES];
-    size_t length = 0;
-    for (; *quoted_name && !(quoted_name[0] == '`' && quoted_name[1] != '`'); quoted_name++) {
-        quoted_name += *quoted_name == '`';
-        name[length++] = *quoted_name;
-    }
-    name[length] = 0;
-    struct mos_database_tables *tables = &counter->tables;
-    for (size_t i = tables->count; i-- > 0;) {
-        if (strcmp(tables->list[i]->name, name) == 0) {
-            tables->list[i]->rows += rows;
-            return;
-        }
-    }
-    if (tables->count < MOS_DATABASE_TABLES_LIMIT) {
-        mos_database_add_table(tables, name, rows, counter->arena);
-    }
-}
-
-static void take_line(struct mos_mysql_counter *counter) {
-    static const char create[] = "CREATE TABLE `", insert[] = "INSERT INTO `", delimiter[] = "DELIMITER ";
-    counter->prefix[counter->prefix_bytes] = 0;
-    if (strncmp(counter->prefix, delimiter, sizeof(delimiter) - 1) == 0) {
-        // Bodies of routines, triggers and events, in which anything may stand at the start of a line, are between other delimiters.
-        counter->in_body = strcmp(counter->prefix + sizeof(delimiter) - 1, ";") != 0;
-    } else if (counter->in_body) {
-        return;
-    } else if (strncmp(counter->prefix, insert, sizeof(insert) - 1) == 0) {
-        take_table(counter, counter->prefix + sizeof(insert) - 1, 1);
-    } else if (strncmp(counter->prefix, create, sizeof(create) - 1) == 0) {
-        take_table(counter, counter->prefix + sizeof(create) - 1, 0);
-    }
-}
-
-void mos_mysql_count(struct mos_mysql_counter *counter, const void *data, size_t size_bytes) {
-    const char *at = data, *end = at + size_bytes;
-    while (at < end) {
-        const char *line_end = memchr(at, '\n', (size_t)(end - at));
-        size_t length = (size_t)((line_end ? line_end : end) - at);
-        size_t room = MOS_MYSQL_PREFIX_BYTES - 1 - counter->prefix_bytes;
-        size_t kept = length < room ? length : room;
-        memcpy(counter->prefix + counter->prefix_bytes, at, kept);
-        counter->prefix_bytes += kept;
-        at += length;
-        if (line_end) {
-            take_line(counter);
-            counter->prefix_bytes = 0;
-            at++;
-        }
-    }
-}
-
 // ---- Dump ----
 
 struct dump {
@@ -339,6 +283,7 @@ static mos_status dump(const struct mos_database *database, const char *extra, s
                                   "--events",
                                   "--triggers",
                                   "--hex-blob",
+                                  "--max-allowed-packet=1G",
                                   "--no-tablespaces",
                                   "--skip-dump-date",
                                   "--skip-extended-insert",
@@ -464,8 +409,11 @@ static mos_status fill(const struct mos_database *target, const char *name, cons
     if (status) {
         return status;
     }
-    status = content->feed(content->context, NULL, to_child, child, error);
+    struct mos_mysql_joiner joiner = {.sink = to_child, .context = child};
+    status = content->feed(content->context, NULL, mos_mysql_join, &joiner, error);
+    status = status ? status : mos_mysql_join_end(&joiner, error);
     status = status ? status : mos_child_finish(child, error);
+    mos_mysql_joiner_free(&joiner);
     mos_child_free(child);
     return status;
 }

@@ -14,7 +14,7 @@
 #include "engine/source/child.h"
 #include "engine/source/postgres.h"
 
-enum { ANSWER_MS = 60000, ANSWER_BYTES = 64 << 20, GLOBALS_BYTES = 16 << 20, MAGIC_BYTES = 5, NAME_BYTES = 63 };
+enum { ANSWER_MS = 60000, ANSWER_BYTES = 64 << 20, GLOBALS_BYTES = 16 << 20, MAGIC_BYTES = 5, HEAD_BYTES = 4096, NAME_BYTES = 63 };
 
 // ---- Running the programs ----
 
@@ -110,6 +110,11 @@ static mos_status start(const struct mos_database *database, const char *name, c
 }
 
 static const char *const psql[] = {"psql", "-X", "-q", "-A", "-t", "-F", "|", "-v", "ON_ERROR_STOP=1", NULL};
+// Names come and go in UTF-8, whatever the server's own encoding. Locks are not waited for for ever, and a server that knows how (from 14
+// on) looks meanwhile whether this side is still there.
+static const char settings[] = "SET client_encoding = 'UTF8';\nSET standard_conforming_strings = on;\nSET row_security = off;\n"
+                               "SET lock_timeout = '60s';\nDO $$BEGIN PERFORM set_config(name, '1000', false) FROM pg_settings WHERE "
+                               "name = 'client_connection_check_interval'; END$$;\n";
 // Goes on behind a failure.
 static const char *const lenient_psql[] = {"psql", "-X", "-q", "-A", "-t", "-F", "|", NULL};
 
@@ -136,8 +141,6 @@ static mos_status ask(const struct mos_database *database, const char *name, con
     if (status) {
         return status;
     }
-    // Names come and go in UTF-8, whatever the server's own encoding.
-    static const char settings[] = "SET client_encoding = 'UTF8';\nSET standard_conforming_strings = on;\n";
     status = mos_child_write(child, settings, strlen(settings), error);
     status = status ? status : mos_child_write(child, sql, strlen(sql), error);
     mos_child_close_input(child);
@@ -213,8 +216,7 @@ static bool take_tables(char *answer, struct mos_database_tables *out, mos_arena
 static mos_status read_tables(const struct mos_database *database, const char *name, struct mos_database_tables *out,
                               struct mos_error *error) {
     const char *answer = "";
-    const char *sql = mos_arena_printf(database->arena, "SET row_security = off;\n%s", count_tables);
-    mos_status status = ask(database, name, sql, 0, &answer, error);
+    mos_status status = ask(database, name, count_tables, 0, &answer, error);
     if (status == MOS_OK && !take_tables((char *)answer, out, database->arena)) {
         status = mos_fail(error, MOS_INTERNAL, "psql answers what cannot be understood");
     }
@@ -239,6 +241,7 @@ struct dump {
     mos_child *program;
     // Holds the snapshot open; NULL for the globals.
     mos_child *session;
+    bool counting;
     bool ended;
 };
 
@@ -268,10 +271,10 @@ static mos_status read_line(mos_child *child, char *line, size_t size_bytes, str
 }
 
 static mos_status dump_tables(const struct mos_database *database, struct dump *made, struct mos_error *error) {
-    static const char begin[] = "SET client_encoding = 'UTF8';\nSET row_security = off;\nBEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\n"
-                                "SELECT pg_export_snapshot();\n";
+    static const char begin[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;\nSELECT pg_export_snapshot();\n";
     char snapshot[128];
     mos_status status = start(database, database->url.name, psql, true, true, 0, &made->session, error);
+    status = status ? status : mos_child_write(made->session, settings, strlen(settings), error);
     status = status ? status : mos_child_write(made->session, begin, strlen(begin), error);
     status = status ? status : read_line(made->session, snapshot, sizeof(snapshot), error);
     if (status) {
@@ -279,9 +282,7 @@ static mos_status dump_tables(const struct mos_database *database, struct dump *
     }
     const char *const arguments[] = {
         "pg_dump", "-Fc", "-Z0", "--lock-wait-timeout=60000", mos_arena_printf(database->arena, "--snapshot=%s", snapshot), NULL};
-    status = start(database, database->url.name, arguments, false, true, 0, &made->program, error);
-    // Counted while pg_dump reads; the answers wait in the pipe.
-    return status ? status : mos_child_write(made->session, count_tables, strlen(count_tables), error);
+    return start(database, database->url.name, arguments, false, true, 0, &made->program, error);
 }
 
 static mos_status dump_globals(const struct mos_database *database, struct dump *made, struct mos_error *error) {
@@ -326,6 +327,13 @@ static mos_status read_dump(struct mos_database_dump *base, void *buffer, size_t
     if (status == MOS_OK && *out_bytes == 0) {
         made->ended = true;
         status = mos_child_finish(made->program, error);
+    }
+    if (status == MOS_OK && made->session && !made->counting) {
+        // Not before pg_dump has taken the snapshot over, which is lost where counting fails. The answers wait in the pipe.
+        made->counting = true;
+        struct mos_error cause = {0};
+        status = mos_child_write(made->session, count_tables, strlen(count_tables), &cause);
+        status = status == MOS_CANCELLED ? mos_fail(error, status, "cancelled") : MOS_OK;
     }
     return status && status != MOS_CANCELLED ? mos_fail_context(error, "the database %s", base->database->shown) : status;
 }
@@ -683,6 +691,7 @@ const struct mos_database_driver mos_postgres_driver = {
     .engine = "postgresql",
     .kind = MOS_DATABASE_POSTGRESQL,
     .extras = extras,
+    .head_bytes = HEAD_BYTES,
     .probe = probe,
     .dump = dump,
     .read = read_dump,
