@@ -8,6 +8,8 @@ packages=(
   libgrpc-dev android-libboringssl-dev libzstd-dev libsqlite3-dev libsodium-dev
   # tests
   libcunit1-dev python3 python3-venv sqlite3 rsync acl attr openssl binutils git ca-certificates chromium
+  # database servers and their programs, which the tests start themselves
+  postgresql postgresql-client mariadb-server mariadb-client
   # lint, fuzz
   clang clang-format clang-tidy libclang-rt-14-dev
 )

@@ -1,6 +1,8 @@
 import pytest
 
-from support.program import Server, adopt_orphans
+pytest.register_assert_rewrite("support.database_contract")
+
+from support.program import Server, adopt_orphans  # noqa: E402
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -28,6 +28,8 @@ from support.program import BIN, Server, environment
         ("OFFSITE_PROVIDER", "FLOPPY"),
         ("KMS_PROVIDER", "PAPER"),
         ("DATABASE_URL", "oracle://somewhere/x"),
+        ("DATABASE_URL", "postgresql://shop:pass/word@localhost/x"),
+        ("DATABASE_URL", "sqlite:///x,mysql://localhost"),
         ("MOSAAJII_TLS_CERT", "/no/such/file.pem"),
     ],
 )

@@ -58,8 +58,10 @@ mos_status mos_queue_verify(mos_queue *queue, const char *backup_id, const char 
 struct mos_restore_order {
     const char *backup_id;
     const char *created_by;
-    // Paths are bytes.
+    // Paths are bytes. A database's URL may hold a password, as those of `databases` do, by which databases get back in place.
     const char *target;
+    char *const *databases;
+    size_t database_count;
     // A directory above the target, from which on no link is followed; NULL in place.
     const char *root;
     char *const *include;

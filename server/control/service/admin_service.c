@@ -5,6 +5,7 @@
 #include <sys/statvfs.h>
 
 #include "common/clock.h"
+#include "common/database_url.h"
 #include "control/access/rights.h"
 #include "control/service/internal.h"
 
@@ -204,9 +205,11 @@ static mos_status make_sources(struct mos_services *services, struct mos_call *c
     char **urls = mos_split(arena, mos_setting_text(settings, MOS_SETTING_DATABASE_URL), ',', &url_count);
     const char *databases = "";
     for (size_t i = 0; i < url_count; i++) {
-        char masked[1024];
-        mos_url_mask(urls[i], masked, sizeof(masked));
-        databases = mos_arena_printf(arena, "%s%s%s", databases, *databases ? "," : "", masked);
+        struct mos_database_url url;
+        // Looked at when the server started.
+        if (mos_database_url_parse("DATABASE_URL", urls[i], arena, &url, NULL) == MOS_OK) {
+            databases = mos_arena_printf(arena, "%s%s%s", databases, *databases ? "," : "", mos_database_url_format(&url, false, arena));
+        }
     }
     const struct {
         enum mos_backup_type type;

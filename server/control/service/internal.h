@@ -54,6 +54,10 @@ mos_status mos_sources_of(const mos_settings *settings, enum mos_backup_type typ
 // empty target becomes a new name under the first root.
 mos_status mos_restore_target(const mos_settings *settings, const char *target, const char *backup_id, mos_arena *arena, const char **out,
                               const char **out_root, struct mos_error *error);
+// The URL of a database on a server that a restore may go to, as the engine gets it. A password that it lacks is that of DATABASE_URL for
+// the same account. MOS_INVALID_ARGUMENT, field target.
+mos_status mos_restore_database(const mos_settings *settings, const char *target, mos_arena *arena, const char **out,
+                                struct mos_error *error);
 // Parts of a list, without empty ones. Lives in the arena.
 char **mos_split(mos_arena *arena, const char *text, char separator, size_t *out_count);
 

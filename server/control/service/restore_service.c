@@ -1,6 +1,7 @@
 // BackupService: restoring, and looking into backups.
 #include <string.h>
 
+#include "common/database_url.h"
 #include "common/text.h"
 #include "control/service/internal.h"
 
@@ -46,10 +47,12 @@ static mos_status take_target(struct mos_services *services, struct mos_call *ca
     struct mos_error *error = mos_call_error(call);
     if (request->in_place) {
         order->target = "/";
+        order->databases =
+            mos_split(mos_call_arena(call), mos_setting_text(services->settings, MOS_SETTING_DATABASE_URL), ',', &order->database_count);
         return *request->target ? mos_fail_field(error, "target", "target must be empty where inPlace is true") : MOS_OK;
     }
-    if (strstr(request->target, "://")) {
-        return mos_fail(error, MOS_UNIMPLEMENTED, "restoring into a database server is not available in this version");
+    if (mos_database_url_is_server(request->target)) {
+        return mos_restore_database(services->settings, request->target, mos_call_arena(call), &order->target, error);
     }
     char *target;
     size_t size_bytes;
@@ -63,8 +66,9 @@ BACKUP_HANDLER(restore_backup, RestoreBackupRequest, Job) {
     struct mos_services *services = mos_call_user(call);
     struct mos_error *error = mos_call_error(call);
     const struct mos_identity *caller = mos_call_caller(call);
-    if (request->in_place && (!caller || caller->role != MOS_ROLE_ADMIN)) {
-        return mos_fail(error, MOS_PERMISSION_DENIED, "only an admin may restore in place");
+    bool into_server = mos_database_url_is_server(request->target);
+    if ((request->in_place || into_server) && (!caller || caller->role != MOS_ROLE_ADMIN)) {
+        return mos_fail(error, MOS_PERMISSION_DENIED, "only an admin may restore %s", into_server ? "into a database server" : "in place");
     }
     struct mos_restore_order order = {.backup_id = request->backup_id,
                                       .created_by = mos_call_caller_name(call),

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "common/clock.h"
+#include "common/database_url.h"
 #include "control/service/internal.h"
 
 char **mos_split(mos_arena *arena, const char *text, char separator, size_t *out_count) {
@@ -35,39 +36,15 @@ char **mos_split(mos_arena *arena, const char *text, char separator, size_t *out
 
 // ---- Sources ----
 
-static bool has_scheme(const char *url, const char *scheme) {
-    size_t length = strlen(scheme);
-    return strncmp(url, scheme, length) == 0 && url[length] == ':';
-}
-
-static bool is_sqlite(const char *url) {
-    return has_scheme(url, "sqlite") || has_scheme(url, "file");
-}
-
 mos_status mos_sources_check(const mos_settings *settings, struct mos_error *error) {
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     size_t count;
     char **urls = mos_split(arena, mos_setting_text(settings, MOS_SETTING_DATABASE_URL), ',', &count);
     for (size_t i = 0; i < count; i++) {
-        if (!is_sqlite(urls[i]) && !has_scheme(urls[i], "postgresql") && !has_scheme(urls[i], "postgres") &&
-            !has_scheme(urls[i], "mysql")) {
-            // Without the URL itself, in which a password may stand.
-            return mos_fail_field(
-                error, "DATABASE_URL",
-                "DATABASE_URL holds a database of an unknown kind; allowed is sqlite:///path, file:/path, postgresql://… and "
-                "mysql://…, comma separated");
-        }
-    }
-    return MOS_OK;
-}
-
-static mos_status take_databases(const mos_settings *settings, mos_arena *arena, struct mos_sources *out, struct mos_error *error) {
-    out->databases = mos_split(arena, mos_setting_text(settings, MOS_SETTING_DATABASE_URL), ',', &out->database_count);
-    for (size_t i = 0; i < out->database_count; i++) {
-        if (!is_sqlite(out->databases[i])) {
-            return mos_fail(error, MOS_FAILED_PRECONDITION,
-                            "DATABASE_URL names a %s database, which this version cannot back up; SQLite databases it can (sqlite:///path)",
-                            has_scheme(out->databases[i], "mysql") ? "MySQL" : "PostgreSQL");
+        struct mos_database_url url;
+        struct mos_error cause = {0};
+        if (mos_database_url_parse("DATABASE_URL", urls[i], arena, &url, &cause) != MOS_OK) {
+            return mos_fail_field(error, "DATABASE_URL", "DATABASE_URL (several URLs have commas between them): %s", cause.message);
         }
     }
     return MOS_OK;
@@ -126,7 +103,6 @@ mos_status mos_sources_of(const mos_settings *settings, enum mos_backup_type typ
     const char *missing = full ? "BACKUP_FILES_PATHS, BACKUP_CONFIG_PATHS nor DATABASE_URL" : NULL;
     size_t file_count = 0, config_count = 0;
     char **files = NULL, **config = NULL;
-    mos_status status = MOS_OK;
     if (full || type == MOS_BACKUP_FILES) {
         files = mos_split(arena, mos_setting_text(settings, MOS_SETTING_BACKUP_FILES_PATHS), ':', &file_count);
         missing = missing ? missing : "BACKUP_FILES_PATHS";
@@ -136,11 +112,8 @@ mos_status mos_sources_of(const mos_settings *settings, enum mos_backup_type typ
         missing = missing ? missing : "BACKUP_CONFIG_PATHS";
     }
     if (full || type == MOS_BACKUP_DATABASE) {
-        status = take_databases(settings, arena, out, error);
+        out->databases = mos_split(arena, mos_setting_text(settings, MOS_SETTING_DATABASE_URL), ',', &out->database_count);
         missing = missing ? missing : "DATABASE_URL";
-    }
-    if (status != MOS_OK) {
-        return status;
     }
     if (file_count + config_count + out->database_count == 0) {
         return mos_fail(error, MOS_FAILED_PRECONDITION, "nothing is configured for %s: %s%s is set", mos_backup_type_word(type),
@@ -236,4 +209,24 @@ mos_status mos_restore_target(const mos_settings *settings, const char *target, 
     }
     return mos_fail_field(error, "target", "target must be an absolute path, without \"..\", that lies under MOSAAJII_RESTORE_ROOTS (%s)",
                           setting);
+}
+
+mos_status mos_restore_database(const mos_settings *settings, const char *target, mos_arena *arena, const char **out,
+                                struct mos_error *error) {
+    struct mos_database_url url, known;
+    size_t count;
+    mos_status status = mos_database_url_parse("target", target, arena, &url, error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    char **urls = mos_split(arena, mos_setting_text(settings, MOS_SETTING_DATABASE_URL), ',', &count);
+    for (size_t i = 0; i < count && !url.password; i++) {
+        if (mos_database_url_parse("DATABASE_URL", urls[i], arena, &known, NULL) == MOS_OK && mos_database_url_same_account(&known, &url)) {
+            url.password = known.password;
+            url.tls_mode = *url.tls_mode ? url.tls_mode : known.tls_mode;
+            url.tls_authority = *url.tls_authority ? url.tls_authority : known.tls_authority;
+        }
+    }
+    *out = mos_database_url_format(&url, true, arena);
+    return MOS_OK;
 }

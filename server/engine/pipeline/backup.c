@@ -11,19 +11,12 @@
 #include "common/buffer.h"
 #include "common/clock.h"
 #include "engine/pipeline/assembler.h"
+#include "engine/pipeline/databases.h"
 #include "engine/pipeline/operation.h"
 #include "engine/repo/reader.h"
 #include "engine/source/scan.h"
-#include "engine/source/sqlite.h"
 
 enum { READ_BYTES = 1 << 20, COMPRESSION_LEVEL = 3 };
-
-struct source_database {
-    const char *url;
-    const char *path;
-    char *name;
-    int64_t size_bytes;
-};
 
 struct backup {
     mos_job *job;
@@ -35,13 +28,11 @@ struct backup {
     mos_assembler *assembler;
     uint8_t *buffer;
     Mosaajii__Engine__V1__Statistics *statistics;
-    struct source_database *databases;
-    size_t database_count;
+    struct mos_databases databases;
     // The first look at what there is, in a thread of its own.
     pthread_t counter;
     bool counting;
     atomic_bool stop_counting;
-    int64_t database_bytes;
 };
 
 static struct mos_scan_options scan_options(const struct backup *backup) {
@@ -62,7 +53,7 @@ static void *count(void *argument) {
     if (mos_scan_open(&options, &scan, NULL) != MOS_OK) {
         return NULL;
     }
-    int64_t files = (int64_t)backup->database_count, bytes = backup->database_bytes;
+    int64_t files = (int64_t)backup->databases.entry_count, bytes = backup->databases.size_bytes;
     struct mos_entry *entry = NULL;
     while (!atomic_load(&backup->stop_counting) && !mos_job_cancelled(backup->job) && mos_scan_next(scan, &entry, NULL) == MOS_OK &&
            entry) {
@@ -255,108 +246,15 @@ static mos_status back_up_files(struct backup *backup, struct mos_error *error) 
     return status;
 }
 
-static int by_name(const void *a, const void *b) {
-    const struct source_database *left = a, *right = b;
-    return mos_path_compare(left->name, strlen(left->name), right->name, strlen(right->name));
-}
-
-static bool name_taken(const struct backup *backup, const char *name) {
-    for (size_t i = 0; i < backup->database_count; i++) {
-        if (strcmp(backup->databases[i].name, name) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-// Before anything is read, so that a wrong setting is told at once.
-static mos_status find_databases(struct backup *backup, struct mos_error *error) {
-    const Mosaajii__Engine__V1__BackupRequest *request = backup->request;
-    backup->databases = mos_arena_array(backup->arena, struct source_database, request->n_databases);
-    for (size_t i = 0; i < request->n_databases; i++) {
-        const char *path;
-        mos_status status = mos_sqlite_path(request->databases[i], backup->arena, &path, error);
-        if (status) {
-            return status;
-        }
-        bool doubled = false;
-        for (size_t j = 0; j < backup->database_count; j++) {
-            doubled = doubled || strcmp(backup->databases[j].path, path) == 0;
-        }
-        if (doubled) {
-            continue;
-        }
-        const char *base = mos_job_text(backup->arena, strrchr(path, '/') + 1);
-        char *name = mos_arena_strdup(backup->arena, base);
-        for (int number = 2; name_taken(backup, name); number++) {
-            name = mos_arena_printf(backup->arena, "%s-%d", base, number);
-        }
-        struct stat info = {0};
-        if (stat(path, &info) == 0) {
-            backup->database_bytes += info.st_size;
-        }
-        backup->databases[backup->database_count++] =
-            (struct source_database){.url = request->databases[i], .path = path, .name = name, .size_bytes = info.st_size};
-    }
-    if (backup->database_count) {
-        qsort(backup->databases, backup->database_count, sizeof(*backup->databases), by_name);
-    }
-    return MOS_OK;
-}
-
-static mos_status back_up_database(struct backup *backup, const struct source_database *source, Mosaajii__Engine__V1__Database **out,
-                                   struct mos_error *error) {
-    struct mos_database_copy copy;
-    mos_job_advance(backup->job, 0, 0, source->path, strlen(source->path));
-    mos_status status = mos_sqlite_copy(source->url, backup->scratch, mos_job_cancelled, backup->job, backup->arena, &copy, error);
-    if (status) {
-        return status;
-    }
-    MOS_CLEANUP_FD int descriptor = copy.descriptor;
-    copy.database->name = source->name;
-    *out = copy.database;
-    if (copy.warning) {
-        mos_job_warn(backup->job, source->path, strlen(source->path), copy.warning);
-    }
-    struct stat info;
-    if (fstat(descriptor, &info) != 0) {
-        return mos_fail_errno(error, errno, "the copy of the database %s cannot be read", source->path);
-    }
-    struct mos_entry entry = {
-        .path = source->name,
-        .path_bytes = strlen(source->name),
-        .type = MOS_ENTRY_DATABASE,
-        .mode = copy.status.st_mode & 07777,
-        .uid = copy.status.st_uid,
-        .gid = copy.status.st_gid,
-        .user = "",
-        .group = "",
-        .modified_unix_ns = (int64_t)copy.status.st_mtim.tv_sec * MOS_NS_PER_SECOND + copy.status.st_mtim.tv_nsec,
-        .changed_unix_ns = (int64_t)copy.status.st_ctim.tv_sec * MOS_NS_PER_SECOND + copy.status.st_ctim.tv_nsec,
-        .inode = copy.status.st_ino,
-        .device = copy.status.st_dev,
-        .size_bytes = (uint64_t)info.st_size,
-    };
-    uint64_t read_bytes;
-    int reason;
-    mos_assembler_begin(backup->assembler, entry.size_bytes);
-    status = feed(backup, descriptor, 0, entry.size_bytes, source->path, strlen(source->path), &read_bytes, &reason, error);
-    if (status == MOS_OK && read_bytes < entry.size_bytes) {
-        return mos_fail_errno(error, reason ? reason : EIO, "the copy of the database %s cannot be read", source->path);
-    }
-    backup->statistics->files++;
-    backup->statistics->size += info.st_size;
-    status = status ? status : mos_assembler_add(backup->assembler, &entry, error);
-    mos_job_advance(backup->job, 1, 0, NULL, 0);
-    return status;
-}
-
 static mos_status back_up_databases(struct backup *backup, Mosaajii__Engine__V1__BackupInfo *info, struct mos_error *error) {
-    info->databases = mos_arena_array(backup->arena, Mosaajii__Engine__V1__Database *, backup->database_count);
+    const struct mos_databases *databases = &backup->databases;
+    info->databases = mos_arena_array(backup->arena, Mosaajii__Engine__V1__Database *, databases->count);
     mos_status status = MOS_OK;
-    for (size_t i = 0; i < backup->database_count && status == MOS_OK; i++) {
-        status = back_up_database(backup, &backup->databases[i], &info->databases[i], error);
-        info->n_databases = i + 1;
+    for (size_t i = 0; i < databases->entry_count && status == MOS_OK; i++) {
+        const struct mos_database_entry *entry = &databases->entries[i];
+        status =
+            mos_database_back_up(backup->job, backup->assembler, entry, backup->statistics, &info->databases[info->n_databases], error);
+        info->n_databases += !entry->extra;
     }
     return status ? status : mos_assembler_finish(backup->assembler, error);
 }
@@ -414,7 +312,7 @@ mos_status mos_operation_backup(mos_job *job, mos_repository *repository, const 
         .scratch = *request->scratch ? request->scratch : "/tmp",
         .omit = {mos_repository_path(repository), *request->scratch ? request->scratch : NULL},
     };
-    mos_status status = find_databases(&backup, error);
+    mos_status status = mos_databases_find(job, wanted->databases, wanted->n_databases, backup.scratch, arena, &backup.databases, error);
     status = status ? status : mos_exclude_create((const char *const *)wanted->excludes, wanted->n_excludes, &backup.exclude, error);
     struct mos_writer_options options = {
         .backup_id = wanted->info->id,

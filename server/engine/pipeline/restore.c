@@ -8,20 +8,19 @@
 
 #include "common/buffer.h"
 #include "common/text.h"
-#include "engine/pipeline/content.h"
+#include "engine/pipeline/databases.h"
 #include "engine/pipeline/operation.h"
 #include "engine/pipeline/restorer.h"
 #include "engine/pipeline/selection.h"
 #include "engine/source/links.h"
-#include "engine/source/sqlite.h"
 
-enum { PREVIEW_MOST = 1000, CHECKS_MOST = 3000 };
+enum { PREVIEW_MOST = 1000 };
 
 struct restore {
     mos_job *job;
     mos_arena *arena;
     const Mosaajii__Engine__V1__RestoreRequest *request;
-    const char *scratch;
+    struct mos_database_restore databases;
     mos_reader *reader;
     struct mos_target_options target_options;
     mos_target *target;
@@ -82,27 +81,15 @@ static mos_status walk(struct restore *restore, visitor visit, bool warn, struct
 
 // ---- Before anything is written ----
 
-// Databases go back in place through SQLite, not as files below the top.
+// Databases go back in place through their drivers, not as files below the top.
 static bool goes_in_place(const struct restore *restore, const struct mos_entry *entry) {
     return restore->request->in_place && entry->type == MOS_ENTRY_DATABASE;
-}
-
-static const Mosaajii__Engine__V1__Database *find_database(const struct restore *restore, const struct mos_entry *entry) {
-    const Mosaajii__Engine__V1__BackupInfo *info = mos_reader_info(restore->reader);
-    for (size_t i = 0; i < info->n_databases; i++) {
-        if (strcmp(info->databases[i]->name, entry->path) == 0) {
-            return info->databases[i];
-        }
-    }
-    return NULL;
 }
 
 static bool is_there(struct restore *restore, const struct mos_entry *entry) {
     struct stat found;
     if (goes_in_place(restore, entry)) {
-        const Mosaajii__Engine__V1__Database *database = find_database(restore, entry);
-        const char *path;
-        return database && mos_sqlite_origin(database->origin, restore->arena, &path, NULL) == MOS_OK && access(path, F_OK) == 0;
+        return mos_restore_is_in_place(&restore->databases, entry);
     }
     return restore->target && mos_target_stat(restore->target, entry->path, &found);
 }
@@ -335,104 +322,17 @@ static mos_status finish_directories(struct restore *restore, struct mos_error *
 
 // ---- Databases ----
 
-static void check_database(struct restore *restore, const struct mos_entry *entry, const char *path, bool *out_good) {
-    const Mosaajii__Engine__V1__Database *recorded = find_database(restore, entry);
-    Mosaajii__Engine__V1__Restoration *out = restore->out;
-    *out_good = true;
-    if (!recorded || out->n_checks + 3 > CHECKS_MOST) {
-        return;
-    }
-    Mosaajii__Engine__V1__Check **checks;
-    size_t count;
-    mos_sqlite_check(path, recorded, restore->arena, &checks, &count);
-    for (size_t i = 0; i < count; i++) {
-        out->checks[out->n_checks++] = checks[i];
-        *out_good = *out_good && checks[i]->passed;
-        if (!checks[i]->passed) {
-            mos_job_warn(restore->job, entry->path, entry->path_bytes,
-                         mos_arena_printf(restore->arena, "the restored database differs from the one that was backed up (%s): %s",
-                                          checks[i]->name, checks[i]->message));
-        }
-    }
-}
-
 static void check_file(void *context, const struct mos_entry *entry, const mos_target_file *file) {
     char path[64];
-    bool good;
     mos_target_file_proc_path(file, path);
-    check_database(context, entry, path, &good);
-}
-
-static mos_status write_at(void *context, const void *data, size_t size_bytes, uint64_t offset_bytes, struct mos_error *error) {
-    int descriptor = *(int *)context;
-    for (size_t done = 0; done < size_bytes;) {
-        ssize_t put = pwrite(descriptor, (const char *)data + done, size_bytes - done, (off_t)(offset_bytes + done));
-        if (put < 0 && errno != EINTR) {
-            return mos_fail_errno(error, errno, "the scratch space cannot be written to");
-        }
-        done += put > 0 ? (size_t)put : 0;
-    }
-    return MOS_OK;
-}
-
-// Written to scratch and checked first: what does not come back whole replaces nothing.
-static mos_status replace_database(struct restore *restore, mos_selection *selection, const struct mos_entry *entry,
-                                   enum mos_outcome *outcome, struct mos_error *error) {
-    const Mosaajii__Engine__V1__Database *database = find_database(restore, entry);
-    const char *path;
-    *outcome = MOS_OUTCOME_FAILED;
-    if (!database) {
-        return mos_fail(error, MOS_CORRUPT, "the backup does not say where it came from");
-    }
-    mos_status status = mos_sqlite_origin(database->origin, restore->arena, &path, error);
-    if (status) {
-        return status;
-    }
-    bool replace = restore->request->existing == MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__REPLACE;
-    if (!replace && access(path, F_OK) == 0) {
-        *outcome = MOS_OUTCOME_KEPT;
-        return MOS_OK;
-    }
-    MOS_CLEANUP_FD int descriptor = mos_scratch_file(restore->scratch, error);
-    if (descriptor < 0) {
-        return MOS_IO;
-    }
-    status = mos_content_all(restore->reader, mos_selection_tree(selection), entry, write_at, &descriptor, error);
-    if (status) {
-        return status;
-    }
-    char proc[64];
-    bool good;
-    snprintf(proc, sizeof(proc), "/proc/self/fd/%d", descriptor);
-    check_database(restore, entry, proc, &good);
-    if (!good) {
-        return mos_fail(error, MOS_CORRUPT, "what the backup holds did not pass its checks, so the database in place was left as it is");
-    }
-    status = mos_sqlite_replace(descriptor, path, mos_job_cancelled, restore->job, error);
-    *outcome = status ? MOS_OUTCOME_FAILED : MOS_OUTCOME_WRITTEN;
-    restore->out->bytes_written += status ? 0 : (int64_t)entry->size_bytes;
-    return status;
+    mos_restore_check_file(&((struct restore *)context)->databases, entry, path);
 }
 
 static mos_status restore_database(struct restore *restore, mos_selection *selection, const struct mos_entry *entry, bool leads,
                                    struct mos_error *error) {
+    (void)selection;
     (void)leads;
-    if (!goes_in_place(restore, entry)) {
-        return MOS_OK;
-    }
-    enum mos_outcome outcome;
-    struct mos_error cause = {0};
-    mos_status status = replace_database(restore, selection, entry, &outcome, &cause);
-    if (status == MOS_CANCELLED || status == MOS_NO_SPACE) {
-        *error = cause;
-        return status;
-    }
-    if (status) {
-        mos_job_warn(restore->job, entry->path, entry->path_bytes, cause.message);
-    }
-    count(restore, outcome);
-    mos_job_advance(restore->job, 1, (int64_t)entry->size_bytes, entry->path, entry->path_bytes);
-    return MOS_OK;
+    return goes_in_place(restore, entry) ? mos_restore_in_place(&restore->databases, entry, error) : MOS_OK;
 }
 
 // ---- The whole ----
@@ -499,7 +399,7 @@ mos_status mos_operation_restore(mos_job *job, mos_repository *repository, const
                                  Mosaajii__Engine__V1__Result *out, struct mos_error *error) {
     const Mosaajii__Engine__V1__RestoreRequest *request = whole->restore;
     mos_status status = check_request(request, error);
-    struct restore restore = {.job = job, .arena = arena, .request = request, .scratch = *whole->scratch ? whole->scratch : "/tmp"};
+    struct restore restore = {.job = job, .arena = arena, .request = request};
     status = status ? status : mos_reader_open(repository, request->backup_id, &restore.reader, error);
     if (status) {
         return status;
@@ -507,7 +407,7 @@ mos_status mos_operation_restore(mos_job *job, mos_repository *repository, const
     restore.orphans = mos_links_create();
     restore.out = MOS_NEW(arena, Mosaajii__Engine__V1__Restoration, mosaajii__engine__v1__restoration__init);
     restore.out->target = request->target;
-    restore.out->checks = mos_arena_array(arena, Mosaajii__Engine__V1__Check *, CHECKS_MOST);
+    restore.out->checks = mos_arena_array(arena, Mosaajii__Engine__V1__Check *, MOS_RESTORE_CHECKS_MOST);
     restore.target_options = (struct mos_target_options){
         .path = text_of(arena, request->target),
         .root = request->root.len ? text_of(arena, request->root) : NULL,
@@ -516,17 +416,26 @@ mos_status mos_operation_restore(mos_job *job, mos_repository *repository, const
         .warn = mos_job_warn,
         .context = job,
     };
+    restore.databases = (struct mos_database_restore){.job = job,
+                                                      .arena = arena,
+                                                      .request = request,
+                                                      .scratch = *whole->scratch ? whole->scratch : "/tmp",
+                                                      .reader = restore.reader,
+                                                      .out = restore.out};
     mos_job_phase(job, "looking");
     const Mosaajii__Engine__V1__Statistics *statistics = mos_reader_info(restore.reader)->statistics;
     if (statistics) {
         restore.expected_files = statistics->files + statistics->others;
         restore.expected_bytes = statistics->size;
     }
-    if (request->preview || request->n_include || request->existing == MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__REFUSE) {
+    bool into_server = mos_database_url_is_server(restore.target_options.path);
+    if (into_server) {
+        status = mos_restore_into_server(&restore.databases, error);
+    } else if (request->preview || request->n_include || request->existing == MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__REFUSE) {
         restore.expected_files = restore.expected_bytes = 0;
         status = survey(&restore, error);
     }
-    if (status == MOS_OK && !request->preview) {
+    if (status == MOS_OK && !into_server && !request->preview) {
         status = write_all(&restore, error);
     }
     if (status == MOS_OK) {

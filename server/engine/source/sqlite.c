@@ -10,83 +10,35 @@
 
 #include "common/buffer.h"
 #include "common/id.h"
-#include "common/text.h"
 #include "engine/source/sqlite_vfs.h"
 
-enum { BUSY_TIMEOUT_MS = 60000, BUSY_STEP_MS = 20, TABLES_LIMIT = 100000 };
-
-// Percent escapes, as SQLite's own URIs have them. false where one is malformed or stands for a zero.
-static bool unescape(const char *text, char *out) {
-    while (*text && *text != '?' && *text != '#') {
-        if (*text != '%') {
-            *out++ = *text++;
-            continue;
-        }
-        uint8_t byte;
-        char digits[3] = {text[1], text[1] ? text[2] : 0, 0};
-        for (int i = 0; i < 2; i++) {
-            digits[i] = digits[i] >= 'A' && digits[i] <= 'F' ? (char)(digits[i] - 'A' + 'a') : digits[i];
-        }
-        if (!digits[0] || !digits[1] || !mos_hex_decode(digits, &byte, 1) || byte == 0) {
-            return false;
-        }
-        *out++ = (char)byte;
-        text += 3;
-    }
-    *out = 0;
-    return true;
-}
-
-mos_status mos_sqlite_origin(const char *url, mos_arena *arena, const char **out, struct mos_error *error) {
-    static const char *const later[] = {"postgresql://", "postgres://", "mysql://", "mariadb://"};
-    for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
-        if (strncmp(url, later[i], strlen(later[i])) == 0) {
-            return mos_fail(error, MOS_UNIMPLEMENTED, "backup of %.*s databases is not available in this version",
-                            (int)(strchr(later[i], ':') - later[i]), later[i]);
-        }
-    }
-    const char *path = NULL;
-    if (strncmp(url, "sqlite:///", 10) == 0) {
-        path = url + 9;
-    } else if (strncmp(url, "file:///", 8) == 0) {
-        path = url + 7;
-    } else if (strncmp(url, "file:/", 6) == 0 && url[6] != '/') {
-        path = url + 5;
-    }
-    char *plain = path ? mos_arena_alloc(arena, strlen(path) + 1) : NULL;
-    if (!plain || !unescape(path, plain) || !plain[1]) {
-        // Not the URL itself: whatever it is, it may hold a password.
-        return mos_fail_field(error, "databases", "a database URL must be file:/path or sqlite:///path");
-    }
-    *out = plain;
-    return MOS_OK;
-}
+enum { BUSY_TIMEOUT_MS = 60000, BUSY_STEP_MS = 20 };
 
 mos_status mos_sqlite_path(const char *url, mos_arena *arena, const char **out, struct mos_error *error) {
-    const char *plain;
-    mos_status status = mos_sqlite_origin(url, arena, &plain, error);
+    struct mos_database_url parsed;
+    mos_status status = mos_database_url_parse("databases", url, arena, &parsed, error);
+    if (status == MOS_OK && parsed.kind != MOS_DATABASE_SQLITE) {
+        status = mos_fail_field(error, "databases", "the URL of a SQLite database must be file:/path or sqlite:///path");
+    }
     if (status) {
         return status;
     }
-    MOS_CLEANUP_FREE char *canonical = realpath(plain, NULL);
+    MOS_CLEANUP_FREE char *canonical = realpath(parsed.path, NULL);
     if (!canonical) {
-        return mos_fail_errno(error, errno, "the database %s cannot be read", plain);
+        return mos_fail_errno(error, errno, "the database %s cannot be read", parsed.path);
     }
     *out = mos_arena_strdup(arena, canonical);
     return MOS_OK;
 }
 
-// sqlite:///path, with what a URL cannot hold escaped.
-static char *to_url(const char *scheme, const char *path, const char *query, mos_arena *arena) {
-    char *url = mos_arena_alloc(arena, strlen(scheme) + 3 * strlen(path) + strlen(query) + 1);
-    char *at = stpcpy(url, scheme);
-    for (; *path; path++) {
-        bool plain = (*path >= 'a' && *path <= 'z') || (*path >= 'A' && *path <= 'Z') || (*path >= '0' && *path <= '9') ||
-                     strchr("/-._~+,=@:", *path) != NULL;
-        at += sprintf(at, plain ? "%c" : "%%%02x", (unsigned char)*path);
-    }
-    strcpy(at, query);
-    return url;
+static char *url_of(const char *path, mos_arena *arena) {
+    const struct mos_database_url url = {.kind = MOS_DATABASE_SQLITE, .path = path};
+    return mos_database_url_format(&url, false, arena);
+}
+
+// As SQLite itself takes it, with its parameters.
+static char *file_url(const char *path, const char *query, mos_arena *arena) {
+    return mos_arena_printf(arena, "file:%s%s", url_of(path, arena) + strlen("sqlite://"), query);
 }
 
 static mos_status fail_sqlite(struct mos_error *error, int result, const char *path, const char *what) {
@@ -129,7 +81,7 @@ static int on_progress(void *argument) {
 }
 
 static int open_source(const char *path, int flags, struct waiting *waiting, mos_arena *arena, sqlite3 **out) {
-    int result = sqlite3_open_v2(to_url("file:", path, "", arena), out, flags | SQLITE_OPEN_URI | SQLITE_OPEN_PRIVATECACHE, NULL);
+    int result = sqlite3_open_v2(file_url(path, "", arena), out, flags | SQLITE_OPEN_URI | SQLITE_OPEN_PRIVATECACHE, NULL);
     if (result == SQLITE_OK) {
         sqlite3_extended_result_codes(*out, 1);
         sqlite3_busy_handler(*out, on_busy, waiting);
@@ -177,15 +129,6 @@ static mos_status copy_content(const char *path, int descriptor, struct waiting 
     return status;
 }
 
-static int by_name(const void *a, const void *b) {
-    return strcmp((*(Mosaajii__Engine__V1__Table *const *)a)->name, (*(Mosaajii__Engine__V1__Table *const *)b)->name);
-}
-
-// Text for a message: names of tables may hold any bytes.
-static char *as_text(mos_arena *arena, const char *name) {
-    return mos_utf8_valid(name, strlen(name)) ? mos_arena_strdup(arena, name) : mos_path_escape(arena, name, strlen(name));
-}
-
 static int count_rows(sqlite3 *connection, const char *name, int64_t *out) {
     char *query = sqlite3_mprintf("SELECT count(*) FROM main.\"%w\"", name);
     sqlite3_stmt *statement = NULL;
@@ -200,38 +143,23 @@ static int count_rows(sqlite3 *connection, const char *name, int64_t *out) {
 }
 
 // All ordinary tables, sorted by name, with their rows.
-static int read_tables(sqlite3 *connection, mos_arena *arena, Mosaajii__Engine__V1__Table ***out, size_t *out_count) {
+static int read_tables(sqlite3 *connection, mos_arena *arena, struct mos_database_tables *out) {
     sqlite3_stmt *statement = NULL;
     int result = sqlite3_prepare_v2(connection,
                                     "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type IN ('table', 'shadow') "
                                     "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'",
                                     -1, &statement, NULL);
-    Mosaajii__Engine__V1__Table **tables = NULL;
-    size_t count = 0, capacity = 0;
-    while (result == SQLITE_OK && count < TABLES_LIMIT && (result = sqlite3_step(statement)) == SQLITE_ROW) {
+    *out = (struct mos_database_tables){0};
+    while (result == SQLITE_OK && out->count < MOS_DATABASE_TABLES_LIMIT && (result = sqlite3_step(statement)) == SQLITE_ROW) {
         const char *name = (const char *)sqlite3_column_text(statement, 0);
-        Mosaajii__Engine__V1__Table *table = mos_arena_alloc(arena, sizeof(*table));
-        mosaajii__engine__v1__table__init(table);
-        result = name ? count_rows(connection, name, &table->rows) : SQLITE_NOMEM;
-        if (count == capacity) {
-            capacity = capacity ? capacity * 2 : 16;
-            Mosaajii__Engine__V1__Table **grown = mos_arena_array(arena, Mosaajii__Engine__V1__Table *, capacity);
-            if (count) {
-                memcpy(grown, tables, count * sizeof(*tables));
-            }
-            tables = grown;
-        }
+        int64_t rows = 0;
+        result = name ? count_rows(connection, name, &rows) : SQLITE_NOMEM;
         if (result == SQLITE_OK) {
-            table->name = as_text(arena, name);
-            tables[count++] = table;
+            mos_database_add_table(out, name, rows, arena);
         }
     }
     sqlite3_finalize(statement);
-    if (count) {
-        qsort(tables, count, sizeof(*tables), by_name);
-    }
-    *out = tables;
-    *out_count = count;
+    mos_database_sort_tables(out);
     return result == SQLITE_DONE ? SQLITE_OK : result;
 }
 
@@ -281,11 +209,14 @@ mos_status mos_sqlite_copy(const char *url, const char *scratch, bool (*cancelle
     Mosaajii__Engine__V1__Database *database = mos_arena_alloc(arena, sizeof(*database));
     mosaajii__engine__v1__database__init(database);
     const char *name = strrchr(path, '/') + 1;
-    database->name = as_text(arena, name);
+    database->name = mos_database_text(arena, name);
     database->engine = mos_arena_strdup(arena, "sqlite");
-    database->origin = to_url("sqlite://", path, "", arena);
+    database->origin = url_of(path, arena);
     sqlite3_progress_handler(copy, 10000, on_progress, &waiting);
-    int result = read_tables(copy, arena, &database->tables, &database->n_tables);
+    struct mos_database_tables tables;
+    int result = read_tables(copy, arena, &tables);
+    database->tables = tables.list;
+    database->n_tables = tables.count;
     sqlite3_close(copy);
     if (result == SQLITE_INTERRUPT) {
         close(descriptor);
@@ -309,7 +240,7 @@ mos_status mos_sqlite_replace(int descriptor, const char *path, bool (*cancelled
     if (status) {
         return status;
     }
-    int result = sqlite3_open_v2(to_url("file:", path, "", arena), &to,
+    int result = sqlite3_open_v2(file_url(path, "", arena), &to,
                                  SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI | SQLITE_OPEN_PRIVATECACHE, NULL);
     if (result == SQLITE_OK) {
         sqlite3_extended_result_codes(to, 1);
@@ -325,45 +256,17 @@ mos_status mos_sqlite_replace(int descriptor, const char *path, bool (*cancelled
     return result == SQLITE_OK ? MOS_OK : fail_sqlite(error, result, path, "cannot be replaced");
 }
 
-static Mosaajii__Engine__V1__Check *make_check(mos_arena *arena, const char *database, const char *what, bool passed, const char *message) {
-    Mosaajii__Engine__V1__Check *check = mos_arena_alloc(arena, sizeof(*check));
-    mosaajii__engine__v1__check__init(check);
-    check->name = mos_arena_printf(arena, "%s: %s", database, what);
-    check->passed = passed;
-    check->message = as_text(arena, message);
-    return check;
-}
-
-// What differs first between the tables that are there and those that were recorded; NULL when nothing does.
-static const char *compare_tables(const Mosaajii__Engine__V1__Database *recorded, Mosaajii__Engine__V1__Table *const *tables, size_t count,
-                                  mos_arena *arena) {
-    for (size_t i = 0, j = 0; i < recorded->n_tables || j < count;) {
-        int order = i == recorded->n_tables ? 1 : j == count ? -1 : strcmp(recorded->tables[i]->name, tables[j]->name);
-        if (order) {
-            return mos_arena_printf(arena, "the table %s %s", order < 0 ? recorded->tables[i]->name : tables[j]->name,
-                                    order < 0 ? "is missing" : "was not there when the backup was taken");
-        }
-        if (recorded->tables[i]->rows != tables[j]->rows) {
-            return mos_arena_printf(arena, "the table %s has %lld rows, it had %lld", tables[j]->name, (long long)tables[j]->rows,
-                                    (long long)recorded->tables[i]->rows);
-        }
-        i++;
-        j++;
-    }
-    return NULL;
-}
-
 void mos_sqlite_check(const char *path, const Mosaajii__Engine__V1__Database *recorded, mos_arena *arena,
                       Mosaajii__Engine__V1__Check ***out, size_t *out_count) {
     Mosaajii__Engine__V1__Check **checks = mos_arena_array(arena, Mosaajii__Engine__V1__Check *, 3);
     sqlite3 *connection = NULL;
     // Immutable: no journal or shared memory file is made beside it.
-    int result = sqlite3_open_v2(to_url("file:", path, "?immutable=1", arena), &connection, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL);
+    int result = sqlite3_open_v2(file_url(path, "?immutable=1", arena), &connection, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL);
     if (result == SQLITE_OK) {
         result = sqlite3_exec(connection, "SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL);
     }
     bool open = result == SQLITE_OK;
-    checks[0] = make_check(arena, recorded->name, "opens", open, open ? "" : sqlite3_errstr(result));
+    checks[0] = mos_database_make_check(arena, recorded->name, "opens", open, open ? "" : sqlite3_errstr(result));
 
     sqlite3_stmt *statement = NULL;
     const char *verdict = "not checked, as it does not open";
@@ -373,23 +276,141 @@ void mos_sqlite_check(const char *path, const Mosaajii__Engine__V1__Database *re
         verdict = result == SQLITE_ROW ? (const char *)sqlite3_column_text(statement, 0) : sqlite3_errstr(result);
     }
     bool whole = open && result == SQLITE_ROW && strcmp(verdict, "ok") == 0;
-    checks[1] = make_check(arena, recorded->name, "integrity", whole, verdict);
+    checks[1] = mos_database_make_check(arena, recorded->name, "integrity", whole, verdict);
     sqlite3_finalize(statement);
 
-    Mosaajii__Engine__V1__Table **tables = NULL;
-    size_t count = 0;
-    const char *difference = "not counted, as it does not open";
+    struct mos_database_tables tables = {0};
+    const char *failure = "not counted, as it does not open";
     if (open) {
-        result = read_tables(connection, arena, &tables, &count);
-        difference = result == SQLITE_OK ? compare_tables(recorded, tables, count, arena) : sqlite3_errstr(result);
+        result = read_tables(connection, arena, &tables);
+        failure = result == SQLITE_OK ? NULL : sqlite3_errstr(result);
     }
-    int64_t rows = 0;
-    for (size_t i = 0; i < count; i++) {
-        rows += tables[i]->rows;
-    }
-    checks[2] = make_check(arena, recorded->name, "tables and rows", difference == NULL,
-                           difference ? difference : mos_arena_printf(arena, "%zu tables, %lld rows", count, (long long)rows));
+    checks[2] = mos_database_compare_tables(recorded, &tables, failure, arena);
     sqlite3_close(connection);
     *out = checks;
     *out_count = 3;
 }
+
+// ---- The driver ----
+
+static mos_status probe(struct mos_database *database, struct mos_error *error) {
+    mos_status status = mos_sqlite_path(database->shown, database->arena, &database->url.path, error);
+    if (status) {
+        return status;
+    }
+    struct stat info;
+    database->shown = url_of(database->url.path, database->arena);
+    database->title = strrchr(database->url.path, '/') + 1;
+    database->size_bytes = stat(database->url.path, &info) == 0 ? info.st_size : 0;
+    return MOS_OK;
+}
+
+struct dump {
+    struct mos_database_dump base;
+    struct mos_database_copy copy;
+};
+
+static mos_status dump(const struct mos_database *database, const char *extra, struct mos_database_dump **out, struct mos_error *error) {
+    (void)extra;
+    struct dump *made = mos_arena_alloc(database->arena, sizeof(*made));
+    mos_status status =
+        mos_sqlite_copy(database->shown, database->scratch, database->cancelled, database->context, database->arena, &made->copy, error);
+    struct stat info;
+    if (status) {
+        return status;
+    }
+    if (fstat(made->copy.descriptor, &info) != 0 || lseek(made->copy.descriptor, 0, SEEK_SET) != 0) {
+        int reason = errno;
+        close(made->copy.descriptor);
+        return mos_fail_errno(error, reason, "the copy of the database %s cannot be read", database->url.path);
+    }
+    made->base.database = database;
+    made->base.expected_bytes = (uint64_t)info.st_size;
+    made->base.status = made->copy.status;
+    *out = &made->base;
+    return MOS_OK;
+}
+
+static mos_status read_dump(struct mos_database_dump *base, void *buffer, size_t size_bytes, size_t *out_bytes, struct mos_error *error) {
+    ssize_t got;
+    do {
+        got = read(((struct dump *)base)->copy.descriptor, buffer, size_bytes);
+    } while (got < 0 && errno == EINTR);
+    *out_bytes = got < 0 ? 0 : (size_t)got;
+    return got < 0 ? mos_fail_errno(error, errno, "the copy of the database %s cannot be read", base->database->url.path) : MOS_OK;
+}
+
+static mos_status describe(struct mos_database_dump *base, mos_database_record *record, struct mos_error *error) {
+    (void)error;
+    const struct mos_database_copy *copy = &((struct dump *)base)->copy;
+    record->tables = copy->database->tables;
+    record->n_tables = copy->database->n_tables;
+    if (copy->warning) {
+        const char *path = base->database->url.path;
+        base->database->warn(base->database->context, path, strlen(path), copy->warning);
+    }
+    return MOS_OK;
+}
+
+static void close_dump(struct mos_database_dump *base) {
+    close(((struct dump *)base)->copy.descriptor);
+}
+
+static mos_status there(const struct mos_database *target, bool *out, struct mos_error *error) {
+    (void)error;
+    *out = access(target->url.path, F_OK) == 0;
+    return MOS_OK;
+}
+
+static mos_status write_at(void *context, const void *data, size_t size_bytes, uint64_t offset_bytes, struct mos_error *error) {
+    int descriptor = *(int *)context;
+    for (size_t done = 0; done < size_bytes;) {
+        ssize_t put = pwrite(descriptor, (const char *)data + done, size_bytes - done, (off_t)(offset_bytes + done));
+        if (put < 0 && errno != EINTR) {
+            return mos_fail_errno(error, errno, "the scratch space cannot be written to");
+        }
+        done += put > 0 ? (size_t)put : 0;
+    }
+    return MOS_OK;
+}
+
+// Written to scratch and checked first: what does not come back whole replaces nothing.
+static mos_status load(const struct mos_database *target, const mos_database_record *recorded, const struct mos_database_content *content,
+                       bool replace, mos_database_check ***out, size_t *out_count, struct mos_error *error) {
+    if (!replace && access(target->url.path, F_OK) == 0) {
+        return mos_fail(error, MOS_ALREADY_EXISTS, "the database %s is there already", target->url.path);
+    }
+    MOS_CLEANUP_FD int descriptor = mos_scratch_file(target->scratch, error);
+    if (descriptor < 0) {
+        return MOS_IO;
+    }
+    mos_status status = content->feed(content->context, NULL, write_at, &descriptor, error);
+    if (status) {
+        return status;
+    }
+    char proc[64];
+    snprintf(proc, sizeof(proc), "/proc/self/fd/%d", descriptor);
+    mos_sqlite_check(proc, recorded, target->arena, out, out_count);
+    for (size_t i = 0; i < *out_count; i++) {
+        if (!(*out)[i]->passed) {
+            return mos_fail(error, MOS_CORRUPT,
+                            "what the backup holds did not pass its checks, so the database in place was left as it is");
+        }
+    }
+    return mos_sqlite_replace(descriptor, target->url.path, target->cancelled, target->context, error);
+}
+
+static const char *const no_extras[] = {NULL};
+const struct mos_database_driver mos_sqlite_driver = {
+    .engine = "sqlite",
+    .kind = MOS_DATABASE_SQLITE,
+    .extras = no_extras,
+    .probe = probe,
+    .dump = dump,
+    .read = read_dump,
+    .describe = describe,
+    .close = close_dump,
+    .check_file = mos_sqlite_check,
+    .there = there,
+    .load = load,
+};

@@ -1,13 +1,11 @@
-// SQLite databases: a consistent copy while others write, and the check of a restored one.
+// SQLite databases: a consistent copy while others write, and the check of a restored one. The driver (database.h) is made of these.
 #ifndef MOS_ENGINE_SOURCE_SQLITE_H
 #define MOS_ENGINE_SOURCE_SQLITE_H
 
 #include <stdint.h>
 #include <sys/stat.h>
 
-#include "common/arena.h"
-#include "common/status.h"
-#include "mosaajii/engine/v1/engine.pb-c.h"
+#include "engine/source/database.h"
 
 struct mos_database_copy {
     // An unlinked file in scratch that holds the copy; the caller's, to be closed.
@@ -20,15 +18,13 @@ struct mos_database_copy {
     const char *warning;
 };
 
-// `url`: file:/path or sqlite:///path. MOS_UNIMPLEMENTED for postgresql:// and mysql://, MOS_INVALID_ARGUMENT for anything else. The copy
-// is of one moment: it is made in one step under a read transaction, which in WAL mode stops no writer. Blocks for as long as that takes,
-// and up to a minute for a writer that holds the database locked (then MOS_UNAVAILABLE). MOS_NOT_FOUND: there is no such file,
-// MOS_FAILED_PRECONDITION: it is no SQLite database. `cancelled` is asked now and then; MOS_CANCELLED when it says so.
+// `url`: file:/path or sqlite:///path, MOS_INVALID_ARGUMENT for anything else. The copy is of one moment: it is made in one step under a
+// read transaction, which in WAL mode stops no writer. Blocks for as long as that takes, and up to a minute for a writer that holds the
+// database locked (then MOS_UNAVAILABLE). MOS_NOT_FOUND: there is no such file, MOS_FAILED_PRECONDITION: it is no SQLite database.
+// `cancelled` is asked now and then; MOS_CANCELLED when it says so.
 mos_status mos_sqlite_copy(const char *url, const char *scratch, bool (*cancelled)(void *context), void *context, mos_arena *arena,
                            struct mos_database_copy *out, struct mos_error *error);
 
-// The path that such a URL names, as it stands there; nothing needs to be at it. In the arena.
-mos_status mos_sqlite_origin(const char *url, mos_arena *arena, const char **out, struct mos_error *error);
 // The canonical path that such a URL names, in the arena.
 mos_status mos_sqlite_path(const char *url, mos_arena *arena, const char **out, struct mos_error *error);
 

@@ -187,9 +187,9 @@ MOS_TEST(what_is_no_database_is_a_clear_failure) {
     CU_ASSERT_EQUAL(mos_sqlite_copy(url_of(below(base, "text.db")), base, NULL, NULL, arena, &copy, &error), MOS_FAILED_PRECONDITION);
     CU_ASSERT_PTR_NOT_NULL(strstr(error.message, "no SQLite database"));
     CU_ASSERT_EQUAL(mos_sqlite_copy(url_of(base), base, NULL, NULL, arena, &copy, &error), MOS_FAILED_PRECONDITION);
-    CU_ASSERT_EQUAL(mos_sqlite_copy("postgresql://u:secret@h/d", base, NULL, NULL, arena, &copy, &error), MOS_UNIMPLEMENTED);
+    CU_ASSERT_EQUAL(mos_sqlite_copy("postgresql://u:secret@h/d", base, NULL, NULL, arena, &copy, &error), MOS_INVALID_ARGUMENT);
     CU_ASSERT_PTR_NULL(strstr(error.message, "secret"));
-    CU_ASSERT_EQUAL(mos_sqlite_copy("mysql://h/d", base, NULL, NULL, arena, &copy, &error), MOS_UNIMPLEMENTED);
+    CU_ASSERT_EQUAL(mos_sqlite_copy("mysql://h/d", base, NULL, NULL, arena, &copy, &error), MOS_INVALID_ARGUMENT);
     static const char *const bad[] = {"", "shop.db", "file:shop.db", "sqlite://shop.db", "file:/%0", "file:/%00", "file:/", "sqlite:///"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         CU_ASSERT_EQUAL(mos_sqlite_copy(bad[i], base, NULL, NULL, arena, &copy, &error), MOS_INVALID_ARGUMENT);
