@@ -509,6 +509,11 @@ static int open_file(mos_scan *scan, int parent, const char *name, struct stat *
     return -1;
 }
 
+void mos_scan_name_owner(mos_scan *scan) {
+    scan->entry.user = mos_owners_user(scan->owners, scan->entry.uid);
+    scan->entry.group = mos_owners_group(scan->owners, scan->entry.gid);
+}
+
 bool mos_scan_load(mos_scan *scan, int *out_descriptor, struct stat *out_status) {
     struct mos_entry *entry = &scan->entry;
     *out_descriptor = -1;
@@ -528,8 +533,7 @@ bool mos_scan_load(mos_scan *scan, int *out_descriptor, struct stat *out_status)
         warn(scan, errno == ENOENT ? "vanished while the backup was taken" : "the link cannot be read: %s", strerror(errno));
         return false;
     }
-    entry->user = mos_owners_user(scan->owners, entry->uid);
-    entry->group = mos_owners_group(scan->owners, entry->gid);
+    mos_scan_name_owner(scan);
     if (entry->type != MOS_ENTRY_HARDLINK) {
         // Through /proc a name of any depth is reached from its open parent, and its last component is not followed.
         char path[320] = "/";
@@ -537,11 +541,16 @@ bool mos_scan_load(mos_scan *scan, int *out_descriptor, struct stat *out_status)
             snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", parent, name);
         }
         bool too_large;
-        if (!mos_xattrs_read(scan->xattrs, descriptor, path, &entry->xattrs, &entry->xattr_count, &too_large)) {
+        bool whole = mos_xattrs_read(scan->xattrs, descriptor, path, &entry->xattrs, &entry->xattr_count, &too_large);
+        if (!whole) {
             warn(scan, "not all of its extended attributes can be read: %s", strerror(errno));
         }
         if (too_large) {
             warn(scan, "has more extended attributes than the format holds, some are not in the backup");
+        }
+        if (!whole || too_large) {
+            // The next backup must not take it for what it was, but look again, and warn again.
+            entry->changed_unix_ns = 0;
         }
     }
     *out_descriptor = descriptor;

@@ -44,6 +44,8 @@ mos_status mos_scan_next(mos_scan *scan, struct mos_entry **out, struct mos_erro
 // *out_descriptor is the caller's, and *out_status what fstat says of it, with which the entry's fields agree. -1 for all others. false: it
 // vanished, became something else or cannot be read; a warning was given, and the entry is to be left out.
 bool mos_scan_load(mos_scan *scan, int *out_descriptor, struct stat *out_status);
+// Instead of mos_scan_load, where the rest is known from elsewhere: the names of the owner alone.
+void mos_scan_name_owner(mos_scan *scan);
 // The present entry goes into the backup: later names of the same file will refer to it.
 void mos_scan_keep(mos_scan *scan);
 
