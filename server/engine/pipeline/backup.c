@@ -442,8 +442,8 @@ static void report_changes(struct backup *backup, Mosaajii__Engine__V1__BackupIn
     backup->statistics->files_changed = changes.changed;
     backup->statistics->files_removed = changes.removed;
     if (changes.lost) {
-        info->note = mos_arena_printf(backup->arena, "A part of the backup %s, which this one was compared with, is lost; what it held was read",
-                                      info->base_id);
+        info->note = mos_arena_printf(
+            backup->arena, "A part of the backup %s, which this one was compared with, is lost; what it held was read", info->base_id);
     }
 }
 

@@ -123,7 +123,8 @@ static mos_status same_extents(struct diff *diff, bool *out_same, struct mos_err
     return MOS_OK;
 }
 
-// Equal content of some length has equal chunks. Small files lie in chunks with neighbours that differ from backup to backup: they are read.
+// Equal content of some length has equal chunks. Small files lie in chunks with neighbours that differ from backup to backup: they are
+// read.
 static mos_status same_content(struct diff *diff, bool *out_same, struct mos_error *error) {
     const struct mos_entry *before = diff->before.at, *after = diff->after.at;
     *out_same = before->size_bytes == after->size_bytes && before->sparse == after->sparse &&
@@ -175,8 +176,8 @@ static mos_status walk(struct diff *diff, struct mos_error *error) {
         status = mos_job_check(diff->job, error);
         // Whoever waits sees that it goes on, also where nothing differs for long.
         mos_job_advance(diff->job, 1, 0, NULL, 0);
-        if (status == MOS_OK && mos_path_compare(first->path, first->path_bytes, (const char *)diff->request->after.data,
-                                                 diff->request->after.len) > 0) {
+        if (status == MOS_OK &&
+            mos_path_compare(first->path, first->path_bytes, (const char *)diff->request->after.data, diff->request->after.len) > 0) {
             if (order == 0) {
                 status = compare(diff, error);
             } else {

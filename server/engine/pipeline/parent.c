@@ -49,8 +49,7 @@ mos_status mos_parent_open(mos_repository *repository, mos_writer *writer, const
     parent->read_all = options->read_all;
     mos_status status = mos_reader_open(repository, options->backup_id, &parent->reader, error);
     status = status ? status : mos_tree_open(parent->reader, NULL, 0, &parent->files.tree, error);
-    status = status ? status
-                    : mos_tree_open(parent->reader, first_database, sizeof(first_database) - 1, &parent->databases.tree, error);
+    status = status ? status : mos_tree_open(parent->reader, first_database, sizeof(first_database) - 1, &parent->databases.tree, error);
     if (status) {
         mos_parent_close(parent);
         return status;
@@ -121,8 +120,8 @@ static bool same(const struct mos_entry *was, const struct mos_entry *is) {
     return was->type == is->type && was->size_bytes == is->size_bytes && was->modified_unix_ns == is->modified_unix_ns &&
            was->changed_unix_ns == is->changed_unix_ns && was->inode == is->inode && was->device == is->device && was->mode == is->mode &&
            was->uid == is->uid && was->gid == is->gid && was->device_major == is->device_major && was->device_minor == is->device_minor &&
-           (is->type != MOS_ENTRY_HARDLINK || (was->link_target_bytes == is->link_target_bytes &&
-                                               memcmp(was->link_target, is->link_target, is->link_target_bytes) == 0));
+           (is->type != MOS_ENTRY_HARDLINK ||
+            (was->link_target_bytes == is->link_target_bytes && memcmp(was->link_target, is->link_target, is->link_target_bytes) == 0));
 }
 
 // Whether the times would be others if something had changed after it was looked at. A time of modification may also have been set by hand,

@@ -1,10 +1,9 @@
 // An earlier backup of the same sources, walked through in step with a new one: what has not changed since need not be read, and what was
 // added, changed and removed is counted. Memory does not grow with the number of files. One thread.
 //
-//     for each entry of the scan: mos_parent_find(parent, entry, &unchanged, error), and mos_parent_left_out if it cannot be taken after all
-//     mos_parent_end_files(parent);
-//     for each database, with its extents: mos_parent_database(parent, entry);
-//     mos_parent_changes(parent, &changes);
+//     for each entry of the scan: mos_parent_find(parent, entry, &unchanged, error), and mos_parent_left_out if it cannot be taken after
+//     all mos_parent_end_files(parent); for each database, with its extents: mos_parent_database(parent, entry); mos_parent_changes(parent,
+//     &changes);
 #ifndef MOS_ENGINE_PIPELINE_PARENT_H
 #define MOS_ENGINE_PIPELINE_PARENT_H
 

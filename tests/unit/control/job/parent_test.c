@@ -17,7 +17,6 @@ static size_t split(const char *paths, ProtobufCBinaryData out[MOST_PATHS]) {
     return count;
 }
 
-
 static mos_status put(mos_catalog_session *session, void *argument, struct mos_error *error) {
     return mos_catalog_put_backup(session, argument, error);
 }

@@ -18,7 +18,7 @@ static void take_event(void *context, const Mosaajii__Engine__V1__Event *event) 
     for (size_t i = 0; i < event->changes->n_changes; i++) {
         const Mosaajii__Engine__V1__Change *change = event->changes->changes[i];
         size_t used = strlen(answer->text);
-        snprintf(answer->text + used, sizeof(answer->text) - used, "%c %.*s %lld %lld\n", "?ACRM"[change->kind], (int)change->path.len,
+        snprintf(answer->text + used, sizeof(answer->text) - used, "%c %.*s %lld %lld\n", "?ACRM"[change->kind], (int)change -> path.len,
                  (const char *)change->path.data, (long long)change->size_before, (long long)change->size_after);
     }
 }

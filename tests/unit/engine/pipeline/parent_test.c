@@ -344,6 +344,10 @@ MOS_TEST(content_that_the_repository_has_lost_is_read_again) {
     CU_ASSERT_TRUE(find(&beside, &folder));
     CU_ASSERT_TRUE(find(&beside, &link));
     CU_ASSERT_FALSE(find(&beside, &again));
+    // So is the neighbour that lies in the same chunk.
+    struct mos_entry sparse = file_entry("/d/sparse");
+    sparse.size_bytes = 100;
+    CU_ASSERT_FALSE(find(&beside, &sparse));
     // It has not changed, and the tree is whole.
     struct mos_parent_changes changes;
     mos_parent_changes(beside.parent, &changes);
