@@ -225,7 +225,6 @@ static mos_status read_file(struct backup *backup, struct mos_entry *entry, int 
 static mos_status keep_unchanged(struct backup *backup, mos_scan *scan, struct mos_entry *entry, struct mos_error *error) {
     mos_scan_name_owner(scan);
     backup->statistics->size += (int64_t)entry->size_bytes;
-    mos_job_advance(backup->job, 0, (int64_t)entry->size_bytes, NULL, 0);
     mos_assembler_begin(backup->assembler, 0);
     return mos_assembler_add(backup->assembler, entry, error);
 }
@@ -263,7 +262,8 @@ static mos_status back_up_entry(struct backup *backup, mos_scan *scan, struct mo
     backup->statistics->directories += entry->type == MOS_ENTRY_DIRECTORY;
     backup->statistics->others += entry->type != MOS_ENTRY_FILE && entry->type != MOS_ENTRY_DIRECTORY;
     mos_scan_keep(scan);
-    mos_job_advance(backup->job, entry->type != MOS_ENTRY_DIRECTORY, 0, entry->path, entry->path_bytes);
+    mos_job_advance(backup->job, entry->type != MOS_ENTRY_DIRECTORY, unchanged ? (int64_t)entry->size_bytes : 0, entry->path,
+                    entry->path_bytes);
     return status;
 }
 
@@ -271,6 +271,7 @@ static mos_status back_up_files(struct backup *backup, struct mos_error *error) 
     struct mos_scan_options options = scan_options(backup);
     options.warn = mos_job_warn;
     options.context = backup->job;
+    options.look_ahead = backup->parent != NULL;
     mos_scan *scan;
     mos_status status = mos_scan_open(&options, &scan, error);
     if (status) {

@@ -27,6 +27,8 @@ struct mos_scan_options {
     // Directories that are left out wherever they are met: the repository, the scratch space. Borrowed; missing ones are ignored.
     const char *const *omit;
     size_t omit_count;
+    // Look at files ahead on a thread of its own: where most of them will not be read.
+    bool look_ahead;
     // A path that could not be read as it should, and why: one sentence without the path. NULL: nobody listens.
     void (*warn)(void *context, const char *path, size_t path_bytes, const char *message);
     void *context;
