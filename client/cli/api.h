@@ -9,6 +9,7 @@ typedef Mosaajii__Backup__V1__Backup api_backup;
 typedef Mosaajii__Backup__V1__BackupStatistics api_statistics;
 typedef Mosaajii__Backup__V1__DatabaseSource api_database;
 typedef Mosaajii__Backup__V1__FileEntry api_file;
+typedef Mosaajii__Backup__V1__FileChange api_change;
 typedef Mosaajii__Backup__V1__Verification api_verification;
 typedef Mosaajii__Backup__V1__Job api_job;
 typedef Mosaajii__Backup__V1__JobEvent api_event;
@@ -27,6 +28,7 @@ typedef Mosaajii__Backup__V1__SourceStatus api_source_status;
 
 #define API_TYPES (&mosaajii__backup__v1__backup__type__descriptor)
 #define API_BACKUP_STATUSES (&mosaajii__backup__v1__backup__status__descriptor)
+#define API_CHANGE_KINDS (&mosaajii__backup__v1__file_change__kind__descriptor)
 #define API_JOB_KINDS (&mosaajii__backup__v1__job__kind__descriptor)
 #define API_JOB_STATUSES (&mosaajii__backup__v1__job__status__descriptor)
 #define API_ROLES (&mosaajii__backup__v1__token__role__descriptor)

@@ -41,6 +41,7 @@ static mos_status read_create_request(struct mos_cli *cli, API(CreateBackupReque
         out->_retention_days_case = API_WORD(CREATE_BACKUP_REQUEST___RETENTION_DAYS_RETENTION_DAYS);
         out->retention_days = (int32_t)days;
     }
+    out->read_all = mos_arguments_flag(arguments, "read-all");
     if (mos_arguments_flag(arguments, "no-verify")) {
         out->_integrity_check_enabled_case = API_WORD(CREATE_BACKUP_REQUEST___INTEGRITY_CHECK_ENABLED_INTEGRITY_CHECK_ENABLED);
         out->integrity_check_enabled = false;
@@ -88,6 +89,26 @@ static const char *took_text(struct mos_cli *cli, const api_statistics *statisti
                             mos_cli_size(cli, (int64_t)((double)statistics->bytes_read * 1000 / (double)statistics->duration_ms)));
 }
 
+// The backup that another one was compared with, of whatever type; "" where it was with none.
+static const char *compared_with(const api_backup *backup) {
+    for (size_t i = 0; i < backup->n_metadata; i++) {
+        if (strcmp(backup->metadata[i]->key, "comparedWith") == 0) {
+            return backup->metadata[i]->value;
+        }
+    }
+    return backup->parent_id;
+}
+
+static const char *change_text(struct mos_cli *cli, const api_backup *backup) {
+    const api_statistics *statistics = backup->statistics;
+    const char *base = compared_with(backup);
+    if (!statistics || !*base) {
+        return "";
+    }
+    return mos_arena_printf(cli->arena, "%s added, %s changed, %s removed since %s", mos_cli_count(cli, statistics->files_added),
+                            mos_cli_count(cli, statistics->files_changed), mos_cli_count(cli, statistics->files_removed), base);
+}
+
 static void print_summary(struct mos_cli *cli, const api_backup *backup) {
     static const struct {
         Mosaajii__Backup__V1__Backup__Status status;
@@ -110,6 +131,7 @@ static void print_summary(struct mos_cli *cli, const api_backup *backup) {
         mos_fact(facts, "  Stored", stored_text(cli, backup));
     }
     const api_statistics *statistics = backup->statistics;
+    mos_fact(facts, "  Changes", change_text(cli, backup));
     if (statistics && backup->encrypted_size > 0) {
         mos_fact(facts, "  Written",
                  mos_arena_printf(cli->arena, "%s new to the repository", mos_cli_size(cli, statistics->bytes_written)));
@@ -281,16 +303,6 @@ int mos_backup_list(struct mos_cli *cli) {
         fprintf(stderr, "There are more; --limit %" PRId64 " shows twice as many.\n", 2 * limit);
     }
     return MOS_EXIT_DONE;
-}
-
-static const char *change_text(struct mos_cli *cli, const api_backup *backup) {
-    const api_statistics *statistics = backup->statistics;
-    if (!statistics || !*backup->parent_id) {
-        return "";
-    }
-    return mos_arena_printf(cli->arena, "%s added, %s changed, %s removed since %s", mos_cli_count(cli, statistics->files_added),
-                            mos_cli_count(cli, statistics->files_changed), mos_cli_count(cli, statistics->files_removed),
-                            backup->parent_id);
 }
 
 static const char *database_text(struct mos_cli *cli, const api_database *database) {

@@ -12,6 +12,7 @@
 #include "mosaajii/backup/v1/backup.grpc-client.h"
 
 #define FILES_PAGE_SIZE 1000
+#define CHANGES_PAGE_SIZE 1000
 // A person reads no more; -o json has them all.
 #define SHOWN_FAULTS 50
 
@@ -75,11 +76,11 @@ static void print_files(struct mos_cli *cli, mos_arena *arena, const API(ListFil
 }
 
 // One array over all pages: each page's own brackets are left out.
-static void print_files_json(const API(ListFilesResponse) * page, bool first) {
+static void print_page_json(const ProtobufCMessage *const *messages, size_t count, bool first) {
     MOS_CLEANUP_BUFFER struct mos_buffer text = MOS_BUFFER_INIT(0);
-    mos_json_append_list(&text, (const ProtobufCMessage *const *)(const void *)page->files, page->n_files, true);
-    printf("%s", first ? "[" : page->n_files > 0 ? "," : "");
-    if (page->n_files > 0) {
+    mos_json_append_list(&text, messages, count, true);
+    printf("%s", first ? "[" : count > 0 ? "," : "");
+    if (count > 0) {
         fwrite(text.data + 1, 1, text.size_bytes - 3, stdout);
     }
 }
@@ -109,7 +110,7 @@ int mos_backup_files(struct mos_cli *cli) {
         count += (int64_t)page->n_files;
         cli->arena = arena;
         if (cli->json) {
-            print_files_json(page, first);
+            print_page_json((const ProtobufCMessage *const *)(const void *)page->files, page->n_files, first);
         } else {
             print_files(cli, arena, page, request.recursive, request.path);
         }
@@ -126,6 +127,76 @@ int mos_backup_files(struct mos_cli *cli) {
         printf("%s]\n", count > 0 ? "\n" : "");
     } else if (count == 0) {
         fprintf(stderr, "Nothing lies there.\n");
+    }
+    return MOS_EXIT_DONE;
+}
+
+// ---- diff ----
+
+static void print_changes(struct mos_cli *cli, mos_arena *arena, const API(DiffBackupsResponse) * page) {
+    static const struct mos_column columns[] = {{0}, {.right = true}, {0}};
+    mos_table *table = mos_table_create(arena, columns, 3);
+    for (size_t i = 0; i < page->n_changes; i++) {
+        const api_change *change = page->changes[i];
+        mos_table_cell(table, mos_cli_word(cli, API_CHANGE_KINDS, (int)change->kind));
+        if (change->kind == API_WORD(FILE_CHANGE__KIND__CHANGED) && change->size_before != change->size_after) {
+            mos_table_cellf(table, "%s -> %s", mos_cli_size(cli, change->size_before), mos_cli_size(cli, change->size_after));
+        } else {
+            mos_table_cell(
+                table, mos_cli_size(cli, change->kind == API_WORD(FILE_CHANGE__KIND__REMOVED) ? change->size_before : change->size_after));
+        }
+        mos_table_cell(table, change->path);
+    }
+    // A path is of use only when it is whole.
+    struct mos_terminal whole = cli->out;
+    whole.interactive = false;
+    mos_table_print(table, &whole);
+}
+
+int mos_backup_diff(struct mos_cli *cli) {
+    struct mos_error error = {0};
+    char base[MOS_ID_TEXT_BYTES], id[MOS_ID_TEXT_BYTES];
+    mos_status status = mos_cli_find_backup(cli, cli->arguments.words[0], true, base, &error);
+    if (status == MOS_OK) {
+        status = mos_cli_find_backup(cli, cli->arguments.words[1], true, id, &error);
+    }
+    API(DiffBackupsRequest) request = API_INIT(DIFF_BACKUPS_REQUEST);
+    request.backup_id = id;
+    request.base_backup_id = base;
+    request.page_size = CHANGES_PAGE_SIZE;
+    char *next = mos_arena_strdup(cli->arena, "");
+    int64_t count = 0;
+    mos_arena *command_arena = cli->arena;
+    for (bool first = true; status == MOS_OK; first = false) {
+        MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+        // Large backups take their time to compare.
+        struct mos_rpc_call_options options = mos_cli_patient(cli);
+        request.page_token = next;
+        API(DiffBackupsResponse) * page;
+        status = api_backup_service(diff_backups)(mos_client_channel(cli->client), &options, &request, arena, &page, &error);
+        if (status != MOS_OK) {
+            break;
+        }
+        count += (int64_t)page->n_changes;
+        cli->arena = arena;
+        if (cli->json) {
+            print_page_json((const ProtobufCMessage *const *)(const void *)page->changes, page->n_changes, first);
+        } else {
+            print_changes(cli, arena, page);
+        }
+        cli->arena = command_arena;
+        next = mos_arena_strdup(cli->arena, page->next_page_token);
+        if (!*next || ferror(stdout)) {
+            break;
+        }
+    }
+    if (status != MOS_OK) {
+        return mos_cli_fail(cli, &error);
+    }
+    if (cli->json) {
+        printf("%s]\n", count > 0 ? "\n" : "");
+    } else if (count == 0) {
+        fprintf(stderr, "Nothing differs.\n");
     }
     return MOS_EXIT_DONE;
 }

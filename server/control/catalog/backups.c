@@ -280,6 +280,31 @@ mos_status mos_catalog_count_backups_of_key(mos_catalog_session *session, const 
     return mos_sql_number(&sql, out_count, error);
 }
 
+mos_status mos_catalog_good_backups(mos_catalog_session *session, enum mos_backup_type type,
+                                    bool (*visit)(const struct mos_backup *backup, void *argument), void *argument,
+                                    struct mos_error *error) {
+    MOS_CLEANUP_SQL struct mos_sql sql;
+    mos_status status = mos_sql_begin(
+        &sql, session, "SELECT " COLUMNS " FROM backups WHERE (? = '' OR type = ?) AND " GOOD " ORDER BY created_at_ns DESC, id DESC",
+        error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    mos_sql_bind_text(&sql, type ? mos_backup_type_word(type) : "");
+    mos_sql_bind_text(&sql, type ? mos_backup_type_word(type) : "");
+    bool row, more = true;
+    while (more && (status = mos_sql_step(&sql, &row, error)) == MOS_OK && row) {
+        MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+        struct mos_backup backup;
+        status = take_row(&sql, arena, &backup, error);
+        if (status != MOS_OK) {
+            break;
+        }
+        more = visit(&backup, argument);
+    }
+    return status;
+}
+
 mos_status mos_catalog_newest_backup(mos_catalog_session *session, enum mos_backup_type type, mos_arena *arena, struct mos_backup *out,
                                      bool *out_found, struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;

@@ -67,6 +67,11 @@ mos_status mos_catalog_list_backups(mos_catalog_session *session, const struct m
 mos_status mos_catalog_count_backups(mos_catalog_session *session, int64_t *out_count, struct mos_error *error);
 // Committed backups whose data key is wrapped by this key version.
 mos_status mos_catalog_count_backups_of_key(mos_catalog_session *session, const char *key_id, int64_t *out_count, struct mos_error *error);
+// Calls `visit` for the committed, undamaged backups of a type (0: any), newest first, until it returns false. What it is given lives until
+// it returns.
+mos_status mos_catalog_good_backups(mos_catalog_session *session, enum mos_backup_type type,
+                                    bool (*visit)(const struct mos_backup *backup, void *argument), void *argument,
+                                    struct mos_error *error);
 // The newest committed, undamaged backup of a type. *out_found is false where there is none.
 mos_status mos_catalog_newest_backup(mos_catalog_session *session, enum mos_backup_type type, mos_arena *arena, struct mos_backup *out,
                                      bool *out_found, struct mos_error *error);

@@ -67,6 +67,45 @@ mos_status mos_queue_list_files(mos_queue *queue, const Mosaajii__Engine__V1__Li
     return status;
 }
 
+// ---- What differs between two backups ----
+
+struct differences {
+    size_t limit;
+    Mosaajii__Engine__V1__Change **changes;
+    size_t count;
+    bool more;
+};
+
+static bool take_changes(const engine_event *event, void *argument) {
+    struct differences *differences = argument;
+    if (event->event_case != MOSAAJII__ENGINE__V1__EVENT__EVENT_CHANGES) {
+        return true;
+    }
+    if (event->changes->n_changes > differences->limit - differences->count) {
+        return false;
+    }
+    for (size_t i = 0; i < event->changes->n_changes; i++) {
+        differences->changes[differences->count++] = event->changes->changes[i];
+    }
+    differences->more = event->changes->more;
+    return true;
+}
+
+mos_status mos_queue_diff(mos_queue *queue, const Mosaajii__Engine__V1__DiffRequest *request, int cancel_fd, mos_arena *arena,
+                          Mosaajii__Engine__V1__Change ***out, size_t *out_count, bool *out_more, struct mos_error *error) {
+    struct differences differences = {.limit = (size_t)request->limit};
+    differences.changes = mos_arena_array(arena, Mosaajii__Engine__V1__Change *, differences.limit);
+    engine_request whole = MOSAAJII__ENGINE__V1__REQUEST__INIT;
+    whole.operation_case = MOSAAJII__ENGINE__V1__REQUEST__OPERATION_DIFF;
+    whole.diff = (Mosaajii__Engine__V1__DiffRequest *)request;
+    const engine_result *result;
+    mos_status status = ask(queue, &whole, cancel_fd, arena, take_changes, &differences, &result, error);
+    *out = differences.changes;
+    *out_count = differences.count;
+    *out_more = differences.more;
+    return status;
+}
+
 // ---- The repository ----
 
 mos_status mos_queue_init(mos_queue *queue, mos_arena *arena, const Mosaajii__Engine__V1__Repository **out, struct mos_error *error) {

@@ -36,6 +36,8 @@ struct mos_backup_order {
     bool encryption_asked;
     bool compressed;
     bool integrity_check;
+    bool read_all;
+    int64_t settle_seconds;
     char *const *tags;
     size_t tag_count;
     const char *created_by;
@@ -91,6 +93,8 @@ mos_status mos_queue_wait(mos_queue *queue, const char *job_id, bool (*over)(con
 // Conversations with the engine that are no jobs. They wait for their turn among themselves. `cancel_fd`: see mos_engine_ask.
 mos_status mos_queue_list_files(mos_queue *queue, const Mosaajii__Engine__V1__ListRequest *request, int cancel_fd, mos_arena *arena,
                                 Mosaajii__Engine__V1__Entry ***out, size_t *out_count, bool *out_more, struct mos_error *error);
+mos_status mos_queue_diff(mos_queue *queue, const Mosaajii__Engine__V1__DiffRequest *request, int cancel_fd, mos_arena *arena,
+                          Mosaajii__Engine__V1__Change ***out, size_t *out_count, bool *out_more, struct mos_error *error);
 // Makes the repository and the keyring where they do not exist. The answer lives in the arena.
 mos_status mos_queue_init(mos_queue *queue, mos_arena *arena, const Mosaajii__Engine__V1__Repository **out, struct mos_error *error);
 // Adds to the catalog every backup of the repository that it does not know. Before start.

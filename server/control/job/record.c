@@ -201,7 +201,14 @@ static void take_facts(struct mos_backup *backup, const backup_record *record, c
         record->manifest[0] == '/' ? record->manifest : mos_arena_printf(arena, "%s/%s", repository, record->manifest);
     backup->facts = pack(&record->base, arena);
     backup->status = MOS_BACKUP_COMPLETED;
-    backup->message = "";
+    backup->message = info->note;
+}
+
+// What was said of a committed backup before anything else was.
+static const char *note_of(const struct mos_backup *backup, mos_arena *arena) {
+    const backup_record *record =
+        mosaajii__engine__v1__backup_record__unpack(mos_arena_allocator(arena), backup->facts.size_bytes, backup->facts.data);
+    return record && record->info ? record->info->note : "";
 }
 
 static mos_status follow_up(mos_catalog_session *session, const struct mos_outcome *outcome, const struct mos_job *job,
@@ -240,7 +247,7 @@ static mos_status settle_verified(mos_catalog_session *session, const struct mos
     if (found) {
         backup->damaged = !(found->checksum_valid && found->encryption_valid && found->size_valid);
         backup->verified_at_unix_ns = mos_now_unix_ns();
-        backup->message = outcome->message;
+        backup->message = backup->damaged ? outcome->message : note_of(backup, arena);
     } else if (!backup->damaged) {
         backup->message = mos_arena_printf(arena, "The last verification was not finished: %s", outcome->message);
     }

@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/text.h"
+#include "control/job/parent.h"
 #include "control/job/queue_internal.h"
 #include "control/job/record.h"
 
@@ -357,6 +358,12 @@ static mos_status tell(mos_queue *queue, struct mos_entry *entry, mos_process *p
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     const Mosaajii__Engine__V1__Request *request =
         mosaajii__engine__v1__request__unpack(mos_arena_allocator(arena), entry->request_bytes, entry->request);
+    struct mos_error cause;
+    // Now, not when it was asked for: the backups that were waiting before this one are done.
+    if (entry->kind == MOS_JOB_BACKUP && mos_parent_choose(queue->catalog, request->backup, arena, &cause) != MOS_OK) {
+        mos_log_warning("a backup cannot be compared with an earlier one", MOS_TEXT("backup", entry->backup_id),
+                        MOS_TEXT("reason", cause.message));
+    }
     mos_status status = mos_process_tell(process, &queue->engine, request, error);
     explicit_bzero(entry->request, entry->request_bytes);
     return status;

@@ -43,12 +43,6 @@ static mos_status check_create(const mos_settings *settings, const Mosaajii__Bac
             error, "encryptionEnabled",
             "encryptionEnabled is false; this version always encrypts, and BACKUP_ENCRYPTION_ENABLED is true: allowed is true");
     }
-    if (request->type == MOSAAJII__BACKUP__V1__BACKUP__TYPE__INCREMENTAL ||
-        request->type == MOSAAJII__BACKUP__V1__BACKUP__TYPE__DIFFERENTIAL) {
-        return mos_fail(error, MOS_UNIMPLEMENTED,
-                        "backups of the type %s are not available in this version; FULL writes only what the repository does not hold yet",
-                        mos_backup_type_word((int)request->type));
-    }
     if (request->_offsite_enabled_case && request->offsite_enabled) {
         return mos_fail(error, MOS_FAILED_PRECONDITION, "offsiteEnabled is true, but %s",
                         mos_setting_is_set(settings, MOS_SETTING_OFFSITE_PROVIDER) ? "copies offsite are not available in this version"
@@ -88,6 +82,8 @@ BACKUP_HANDLER(create_backup, CreateBackupRequest, Backup) {
         .compressed = request->_compression_enabled_case ? request->compression_enabled
                                                          : mos_setting_flag(settings, MOS_SETTING_BACKUP_COMPRESSION_ENABLED),
         .integrity_check = !request->_integrity_check_enabled_case || request->integrity_check_enabled,
+        .read_all = request->read_all,
+        .settle_seconds = mos_setting_number(settings, MOS_SETTING_BACKUP_SETTLE_SECONDS),
         .tags = request->tags,
         .tag_count = request->n_tags,
         .created_by = mos_call_caller_name(call),

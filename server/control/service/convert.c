@@ -116,7 +116,7 @@ static Mosaajii__Backup__V1__DatabaseSource *make_database(mos_arena *arena, con
 
 // What the engine said when the backup was committed.
 static bool make_facts(mos_arena *arena, const struct mos_backup *backup, backup_message *out) {
-    enum { METADATA_MOST = 4 };
+    enum { METADATA_MOST = 8 };
     out->metadata = mos_arena_array(arena, Mosaajii__Backup__V1__Backup__MetadataEntry *, METADATA_MOST);
     if (!out->metadata) {
         return false;
@@ -132,6 +132,7 @@ static bool make_facts(mos_arena *arena, const struct mos_backup *backup, backup
     const backup_info *info = record->info;
     if (!add_metadata(arena, out, "host", info->host) || !add_metadata(arena, out, "sources", source_list(arena, info)) ||
         !add_metadata(arena, out, "engineVersion", info->engine_version) ||
+        (*info->base_id && !add_metadata(arena, out, "comparedWith", info->base_id)) ||
         (info->statistics && !make_statistics(arena, info->statistics, out))) {
         return false;
     }

@@ -37,6 +37,15 @@ mos_status mos_fail_memory(struct mos_call *call);
 // The engine's answer that a job's row keeps; NULL where there is none.
 const Mosaajii__Engine__V1__Result *mos_job_result(mos_arena *arena, const struct mos_job *job);
 
+// ---- Pages of paths ----
+
+// A page token is the last path of the page, sealed with the texts that say what was asked for, so that it continues no other list. NULL
+// past the arena's ceiling.
+char *mos_path_token_make(mos_arena *arena, const char *const *asked, size_t asked_count, ProtobufCBinaryData last);
+// *out stays empty for an empty token. MOS_INVALID_ARGUMENT, field pageToken.
+mos_status mos_path_token_take(struct mos_call *call, const char *const *asked, size_t asked_count, const char *token,
+                               ProtobufCBinaryData *out);
+
 // ---- What the settings mean ----
 
 // What a backup of a type takes. MOS_FAILED_PRECONDITION, naming the setting, where nothing is configured for it.
@@ -89,6 +98,7 @@ BACKUP_HANDLER(delete_backup, DeleteBackupRequest, DeleteBackupResponse);
 BACKUP_HANDLER(cancel_backup, CancelBackupRequest, Backup);
 BACKUP_HANDLER(restore_backup, RestoreBackupRequest, Job);
 BACKUP_HANDLER(list_files, ListFilesRequest, ListFilesResponse);
+BACKUP_HANDLER(diff_backups, DiffBackupsRequest, DiffBackupsResponse);
 BACKUP_HANDLER(list_jobs, ListJobsRequest, ListJobsResponse);
 BACKUP_HANDLER(get_job, GetJobRequest, Job);
 BACKUP_HANDLER(cancel_job, CancelJobRequest, Job);

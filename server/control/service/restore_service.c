@@ -103,53 +103,6 @@ BACKUP_HANDLER(restore_backup, RestoreBackupRequest, Job) {
 
 // ---- Files of a backup ----
 
-// A page token is the last path of the page, sealed with what was asked for, so that it continues no other listing.
-static uint64_t seal(const Mosaajii__Backup__V1__ListFilesRequest *request, const void *path, size_t size_bytes) {
-    uint64_t state = UINT64_C(0xcbf29ce484222325);
-    const struct {
-        const void *data;
-        size_t size_bytes;
-    } parts[] = {{request->backup_id, strlen(request->backup_id) + 1},
-                 {request->path, strlen(request->path) + 1},
-                 {request->recursive ? "r" : "d", 1},
-                 {path, size_bytes}};
-    for (size_t p = 0; p < sizeof(parts) / sizeof(parts[0]); p++) {
-        for (size_t i = 0; i < parts[p].size_bytes; i++) {
-            state = (state ^ ((const uint8_t *)parts[p].data)[i]) * UINT64_C(0x100000001b3);
-        }
-    }
-    return state;
-}
-
-static char *make_token(mos_arena *arena, const Mosaajii__Backup__V1__ListFilesRequest *request, ProtobufCBinaryData last) {
-    uint64_t sealed = seal(request, last.data, last.len);
-    char *text = mos_arena_alloc(arena, 2 * (sizeof(sealed) + last.len) + 1);
-    if (text) {
-        mos_hex_encode((const uint8_t *)&sealed, sizeof(sealed), text);
-        mos_hex_encode(last.data, last.len, text + 2 * sizeof(sealed));
-    }
-    return text;
-}
-
-static mos_status take_token(struct mos_call *call, const Mosaajii__Backup__V1__ListFilesRequest *request, ProtobufCBinaryData *out) {
-    size_t length = strlen(request->page_token);
-    if (length == 0) {
-        return MOS_OK;
-    }
-    uint64_t sealed;
-    uint8_t *bytes = mos_arena_alloc(mos_call_arena(call), length / 2 + 1);
-    if (!bytes) {
-        return mos_fail_memory(call);
-    }
-    if (length % 2 != 0 || length < 2 * sizeof(sealed) || !mos_hex_decode(request->page_token, bytes, length / 2) ||
-        (memcpy(&sealed, bytes, sizeof(sealed)), sealed != seal(request, bytes + sizeof(sealed), length / 2 - sizeof(sealed)))) {
-        return mos_fail_field(mos_call_error(call), "pageToken",
-                              "pageToken must be the nextPageToken of an earlier page of the same listing");
-    }
-    *out = (ProtobufCBinaryData){.data = bytes + sizeof(sealed), .len = length / 2 - sizeof(sealed)};
-    return MOS_OK;
-}
-
 static bool make_entry(mos_arena *arena, const Mosaajii__Engine__V1__Entry *from, Mosaajii__Backup__V1__FileEntry *out) {
     mosaajii__backup__v1__file_entry__init(out);
     out->path = mos_path_escape(arena, from->path.data, from->path.len);
@@ -175,6 +128,7 @@ BACKUP_HANDLER(list_files, ListFilesRequest, ListFilesResponse) {
     Mosaajii__Engine__V1__ListRequest listing = MOSAAJII__ENGINE__V1__LIST_REQUEST__INIT;
     char *path;
     size_t path_bytes;
+    const char *const asked[] = {request->backup_id, request->path, request->recursive ? "r" : "d"};
     mos_status status = mos_read_backup(services, call, request->backup_id, &backup);
     if (status == MOS_OK) {
         status = mos_check_number("pageSize", request->page_size, 0, 1000, error);
@@ -183,7 +137,7 @@ BACKUP_HANDLER(list_files, ListFilesRequest, ListFilesResponse) {
         status = mos_check_path("path", request->path, arena, &path, &path_bytes, error);
     }
     if (status == MOS_OK) {
-        status = take_token(call, request, &listing.after);
+        status = mos_path_token_take(call, asked, 3, request->page_token, &listing.after);
     }
     if (status != MOS_OK) {
         return status;
@@ -216,7 +170,7 @@ BACKUP_HANDLER(list_files, ListFilesRequest, ListFilesResponse) {
     }
     response->n_files = count;
     if (more && count > 0) {
-        response->next_page_token = make_token(arena, request, entries[count - 1]->path);
+        response->next_page_token = mos_path_token_make(arena, asked, 3, entries[count - 1]->path);
     }
     return response->next_page_token ? MOS_OK : mos_fail_memory(call);
 }

@@ -18,6 +18,7 @@ static const struct mosaajii_backup_v1_backup_service backup_service = {
     .watch_backup = mos_backup_service_watch_backup,
     .restore_backup = mos_backup_service_restore_backup,
     .list_files = mos_backup_service_list_files,
+    .diff_backups = mos_backup_service_diff_backups,
     .list_jobs = mos_backup_service_list_jobs,
     .get_job = mos_backup_service_get_job,
     .cancel_job = mos_backup_service_cancel_job,

@@ -53,6 +53,9 @@ struct mos_assembler {
     // Extents of the entry that is being added; used again.
     struct mos_extent *extents;
     size_t extent_capacity;
+    // Whoever wants to see what is written; may be NULL.
+    void (*written)(void *context, const struct mos_entry *entry);
+    void *context;
 };
 
 mos_assembler *mos_assembler_create(mos_job *job, const mos_repository *repository, mos_writer *writer) {
@@ -67,6 +70,11 @@ mos_assembler *mos_assembler_create(mos_job *job, const mos_repository *reposito
     assembler->stream = &assembler->shared;
     assembler->last = &assembler->first;
     return assembler;
+}
+
+void mos_assembler_watch(mos_assembler *assembler, void (*written)(void *context, const struct mos_entry *entry), void *context) {
+    assembler->written = written;
+    assembler->context = context;
 }
 
 static void release(struct parts *parts) {
@@ -193,6 +201,9 @@ static mos_status write_entry(mos_assembler *assembler, struct waiting *waiting,
     if (status && error) {
         *error = why;
     }
+    if (status == MOS_OK && assembler->written) {
+        assembler->written(assembler->context, entry);
+    }
     return status;
 }
 
@@ -239,6 +250,11 @@ mos_status mos_assembler_add(mos_assembler *assembler, const struct mos_entry *e
         end_piece(assembler, &assembler->own);
     }
     assembler->stream = &assembler->shared;
+    if (!assembler->first && assembler->parts.count == 0) {
+        // Nobody is before it, and it waits for nothing itself: most entries where little has changed.
+        struct waiting at_once = {.entry = (struct mos_entry *)entry};
+        return write_entry(assembler, &at_once, error);
+    }
     struct waiting *waiting = copy_entry(entry);
     waiting->parts = assembler->parts;
     assembler->parts = (struct parts){0};

@@ -20,6 +20,9 @@ typedef struct mos_assembler mos_assembler;
 mos_assembler *mos_assembler_create(mos_job *job, const mos_repository *repository, mos_writer *writer);
 void mos_assembler_free(mos_assembler *assembler);
 
+// Calls `written` for every entry that goes into the tree, with its extents.
+void mos_assembler_watch(mos_assembler *assembler, void (*written)(void *context, const struct mos_entry *entry), void *context);
+
 // `expected_bytes`: how much content there will be, 0 for none; only decides about the stream.
 void mos_assembler_begin(mos_assembler *assembler, uint64_t expected_bytes);
 // Blocks while the workers have enough to do. Fails when the backup cannot go on.

@@ -13,6 +13,7 @@
 #include "engine/pipeline/assembler.h"
 #include "engine/pipeline/databases.h"
 #include "engine/pipeline/operation.h"
+#include "engine/pipeline/parent.h"
 #include "engine/repo/reader.h"
 #include "engine/source/scan.h"
 
@@ -26,6 +27,8 @@ struct backup {
     const char *omit[2];
     mos_exclude *exclude;
     mos_assembler *assembler;
+    // The backup before, NULL where there is none.
+    mos_parent *parent;
     uint8_t *buffer;
     Mosaajii__Engine__V1__Statistics *statistics;
     struct mos_databases databases;
@@ -209,10 +212,57 @@ static mos_status read_file(struct backup *backup, struct mos_entry *entry, int 
     return mos_assembler_add(backup->assembler, entry, error);
 }
 
+// An entry that is as it was at the backup before: its stat has told all.
+static mos_status keep_unchanged(struct backup *backup, mos_scan *scan, struct mos_entry *entry, struct mos_error *error) {
+    mos_scan_name_owner(scan);
+    backup->statistics->size += (int64_t)entry->size_bytes;
+    mos_assembler_begin(backup->assembler, 0);
+    return mos_assembler_add(backup->assembler, entry, error);
+}
+
+// *out_taken: the entry is in the backup.
+static mos_status read_entry(struct backup *backup, mos_scan *scan, struct mos_entry *entry, bool *out_taken, struct mos_error *error) {
+    int opened;
+    struct stat info;
+    *out_taken = mos_scan_load(scan, &opened, &info);
+    if (!*out_taken) {
+        return MOS_OK;
+    }
+    MOS_CLEANUP_FD int descriptor = opened;
+    if (entry->type == MOS_ENTRY_FILE) {
+        return read_file(backup, entry, descriptor, &info, error);
+    }
+    mos_assembler_begin(backup->assembler, 0);
+    return mos_assembler_add(backup->assembler, entry, error);
+}
+
+static mos_status back_up_entry(struct backup *backup, mos_scan *scan, struct mos_entry *entry, struct mos_error *error) {
+    bool unchanged = false, taken = true;
+    mos_status status = backup->parent ? mos_parent_find(backup->parent, entry, &unchanged, error) : MOS_OK;
+    if (status) {
+        return status;
+    }
+    status = unchanged ? keep_unchanged(backup, scan, entry, error) : read_entry(backup, scan, entry, &taken, error);
+    if (!taken) {
+        if (backup->parent) {
+            mos_parent_left_out(backup->parent);
+        }
+        return status;
+    }
+    backup->statistics->files += entry->type == MOS_ENTRY_FILE;
+    backup->statistics->directories += entry->type == MOS_ENTRY_DIRECTORY;
+    backup->statistics->others += entry->type != MOS_ENTRY_FILE && entry->type != MOS_ENTRY_DIRECTORY;
+    mos_scan_keep(scan);
+    mos_job_advance(backup->job, entry->type != MOS_ENTRY_DIRECTORY, unchanged ? (int64_t)entry->size_bytes : 0, entry->path,
+                    entry->path_bytes);
+    return status;
+}
+
 static mos_status back_up_files(struct backup *backup, struct mos_error *error) {
     struct mos_scan_options options = scan_options(backup);
     options.warn = mos_job_warn;
     options.context = backup->job;
+    options.look_ahead = backup->parent != NULL;
     mos_scan *scan;
     mos_status status = mos_scan_open(&options, &scan, error);
     if (status) {
@@ -224,23 +274,7 @@ static mos_status back_up_files(struct backup *backup, struct mos_error *error) 
         if (status || !entry) {
             break;
         }
-        int opened;
-        struct stat info;
-        if (!mos_scan_load(scan, &opened, &info)) {
-            continue;
-        }
-        MOS_CLEANUP_FD int descriptor = opened;
-        if (entry->type == MOS_ENTRY_FILE) {
-            backup->statistics->files++;
-            status = read_file(backup, entry, descriptor, &info, error);
-        } else {
-            mos_assembler_begin(backup->assembler, 0);
-            backup->statistics->directories += entry->type == MOS_ENTRY_DIRECTORY;
-            backup->statistics->others += entry->type != MOS_ENTRY_DIRECTORY;
-            status = mos_assembler_add(backup->assembler, entry, error);
-        }
-        mos_scan_keep(scan);
-        mos_job_advance(backup->job, entry->type != MOS_ENTRY_DIRECTORY, 0, entry->path, entry->path_bytes);
+        status = back_up_entry(backup, scan, entry, error);
     }
     mos_scan_close(scan);
     return status;
@@ -273,14 +307,70 @@ static void complete_info(struct backup *backup, Mosaajii__Engine__V1__BackupInf
     info->statistics->duration_ms = (mos_now_monotonic_ns() - began_ns) / MOS_NS_PER_MS;
 }
 
-static mos_status run(struct backup *backup, mos_writer *writer, const mos_repository *repository, Mosaajii__Engine__V1__BackupInfo *info,
+// ---- Beside the backup before ----
+
+static void compare_database(void *context, const struct mos_entry *entry) {
+    if (entry->type == MOS_ENTRY_DATABASE) {
+        mos_parent_database(context, entry);
+    }
+}
+
+// A backup before that cannot be read costs time, nothing else.
+static void open_parent(struct backup *backup, mos_repository *repository, mos_writer *writer, Mosaajii__Engine__V1__BackupInfo *info) {
+    const Mosaajii__Engine__V1__BackupRequest *request = backup->request;
+    const struct mos_parent_options options = {
+        .backup_id = request->base_id, .read_all = request->read_all, .settle_ns = request->settle_ns};
+    struct mos_error error = {0};
+    if (!*request->base_id) {
+        return;
+    }
+    if (mos_parent_open(repository, writer, &options, &backup->parent, &error) != MOS_OK) {
+        info->parent_id = "";
+        info->note = mos_arena_printf(backup->arena, "The backup %s cannot be compared with, so everything was read: %s", request->base_id,
+                                      mos_job_text(backup->arena, error.message));
+        return;
+    }
+    info->base_id = request->base_id;
+}
+
+static void report_changes(struct backup *backup, Mosaajii__Engine__V1__BackupInfo *info) {
+    struct mos_parent_changes changes;
+    mos_parent_changes(backup->parent, &changes);
+    backup->statistics->files_added = changes.added;
+    backup->statistics->files_changed = changes.changed;
+    backup->statistics->files_removed = changes.removed;
+    if (changes.lost) {
+        info->note = mos_arena_printf(
+            backup->arena, "A part of the backup %s, which this one was compared with, is lost; what it held was read", info->base_id);
+    }
+}
+
+// With the backup before the totals are about what they were then; without it everything is walked over once more.
+static void begin_counting(struct backup *backup) {
+    const Mosaajii__Engine__V1__BackupInfo *before = backup->parent ? mos_parent_info(backup->parent) : NULL;
+    if (before && before->statistics) {
+        mos_job_totals(backup->job, before->statistics->files + before->statistics->others, before->statistics->size);
+    } else {
+        backup->counting = pthread_create(&backup->counter, NULL, count, backup) == 0;
+    }
+}
+
+static mos_status run(struct backup *backup, mos_writer *writer, mos_repository *repository, Mosaajii__Engine__V1__BackupInfo *info,
                       struct mos_record *record, struct mos_error *error) {
     int64_t began_ns = mos_now_monotonic_ns();
     mos_job_phase(backup->job, "backup");
-    backup->counting = pthread_create(&backup->counter, NULL, count, backup) == 0;
+    open_parent(backup, repository, writer, info);
+    begin_counting(backup);
+    info->scanned_at_unix_ns = mos_now_unix_ns();
     backup->assembler = mos_assembler_create(backup->job, repository, writer);
+    if (backup->parent) {
+        mos_assembler_watch(backup->assembler, compare_database, backup->parent);
+    }
     backup->buffer = mos_malloc(READ_BYTES);
     mos_status status = backup->request->n_paths ? back_up_files(backup, error) : MOS_OK;
+    if (backup->parent) {
+        mos_parent_end_files(backup->parent);
+    }
     status = status ? status : back_up_databases(backup, info, error);
     mos_assembler_free(backup->assembler);
     free(backup->buffer);
@@ -290,6 +380,9 @@ static mos_status run(struct backup *backup, mos_writer *writer, const mos_repos
     }
     if (status == MOS_OK) {
         mos_job_report(backup->job);
+        if (backup->parent) {
+            report_changes(backup, info);
+        }
         complete_info(backup, info, began_ns);
         status = mos_job_check(backup->job, error);
     }
@@ -334,6 +427,7 @@ mos_status mos_operation_backup(mos_job *job, mos_repository *repository, const 
             out->backup = result;
         }
     }
+    mos_parent_close(backup.parent);
     mos_writer_free(writer);
     mos_exclude_free(backup.exclude);
     return status;

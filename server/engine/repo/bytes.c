@@ -18,6 +18,11 @@ uint8_t mos_cursor_byte(struct mos_cursor *cursor) {
 
 uint64_t mos_cursor_varint(struct mos_cursor *cursor) {
     uint64_t value = 0;
+    if (cursor->left_bytes && *cursor->next < 0x80 && !cursor->failed) {
+        // Most numbers.
+        cursor->left_bytes--;
+        return *cursor->next++;
+    }
     for (unsigned shift = 0; shift < 64; shift += 7) {
         uint8_t byte = mos_cursor_byte(cursor);
         if (cursor->failed || (shift == 63 && byte > 1) || (shift > 0 && byte == 0)) {

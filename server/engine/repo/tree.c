@@ -12,7 +12,16 @@ static int order_of(char c) {
 
 int mos_path_compare(const char *a, size_t a_bytes, const char *b, size_t b_bytes) {
     size_t common = a_bytes < b_bytes ? a_bytes : b_bytes;
-    for (size_t i = 0; i < common; i++) {
+    size_t i = 0;
+    // Neighbours share most of their paths, and every entry is compared several times.
+    for (uint64_t left, right; i + sizeof(left) <= common; i += sizeof(left)) {
+        memcpy(&left, a + i, sizeof(left));
+        memcpy(&right, b + i, sizeof(right));
+        if (left != right) {
+            break;
+        }
+    }
+    for (; i < common; i++) {
         if (a[i] != b[i]) {
             return order_of(a[i]) - order_of(b[i]);
         }
@@ -35,16 +44,16 @@ bool mos_path_valid(const char *path, size_t path_bytes) {
     if (path_bytes == 1) {
         return true;
     }
-    size_t begin = 1;
-    for (size_t i = 1; i <= path_bytes; i++) {
-        if (i == path_bytes || path[i] == '/') {
-            if (!name_valid(path + begin, i - begin)) {
-                return false;
-            }
-            begin = i + 1;
+    for (const char *name = path + 1, *end = path + path_bytes;;) {
+        const char *slash = memchr(name, '/', (size_t)(end - name));
+        if (!name_valid(name, (size_t)((slash ? slash : end) - name))) {
+            return false;
         }
+        if (!slash) {
+            return true;
+        }
+        name = slash + 1;
     }
-    return true;
 }
 
 static bool has_content(const struct mos_entry *entry) {

@@ -3,22 +3,24 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "common/buffer.h"
+#include "engine/source/ahead.h"
+#include "engine/source/file_system.h"
 #include "engine/source/links.h"
 #include "engine/source/metadata.h"
 #include "engine/source/roots.h"
 
 // Directories that stay open above the present one; those further up are opened again on the way back.
 enum { OPEN_LEVELS = 128 };
+// So many files one after the other are worth looking ahead.
+enum { AHEAD_LEAST = 48 };
 
 struct identity {
     dev_t device;
@@ -31,10 +33,13 @@ struct level {
     struct identity identity;
     // Of the directory's path, without a slash at its end.
     size_t path_bytes;
+    // Before each name a byte with its type as readdir has it.
     char *names;
     uint32_t *order;
     size_t count;
     size_t next;
+    // Up to here it is decided what is looked at ahead.
+    size_t ahead_decided;
     // Above the roots from low to high - 1, whose next steps are its names; otherwise the names are all that the directory holds.
     bool above_roots;
     size_t low;
@@ -53,6 +58,9 @@ struct mos_scan {
     struct mos_links *links;
     struct mos_owners *owners;
     struct mos_xattrs *xattrs;
+    mos_ahead *ahead;
+    // Names that are still to come from it, before the level changes.
+    size_t ahead_left;
     char *link_target;
     bool started;
     // The present entry, and whether it is a directory to be entered.
@@ -62,29 +70,6 @@ struct mos_scan {
     bool enter_above_roots;
     size_t enter_low;
     size_t enter_high;
-};
-
-// Their content is made up by the kernel, has no end or no meaning elsewhere.
-static const unsigned long kernel_file_systems[] = {
-    PROC_SUPER_MAGIC,
-    SYSFS_MAGIC,
-    CGROUP_SUPER_MAGIC,
-    CGROUP2_SUPER_MAGIC,
-    DEBUGFS_MAGIC,
-    TRACEFS_MAGIC,
-    SECURITYFS_MAGIC,
-    BPF_FS_MAGIC,
-    SELINUX_MAGIC,
-    SMACK_MAGIC,
-    PSTOREFS_MAGIC,
-    EFIVARFS_MAGIC,
-    DEVPTS_SUPER_MAGIC,
-    BINFMTFS_MAGIC,
-    0x62656570 /* configfs */,
-    0x19800202 /* mqueue */,
-    NSFS_MAGIC,
-    0x65735543 /* fusectl */,
-    0x67596969 /* rpc_pipefs */,
 };
 
 __attribute__((format(printf, 2, 3))) static void warn(mos_scan *scan, const char *format, ...) {
@@ -118,6 +103,7 @@ mos_status mos_scan_open(const struct mos_scan_options *options, mos_scan **out,
     scan->links = mos_links_create();
     scan->owners = mos_owners_load();
     scan->xattrs = mos_xattrs_create();
+    scan->ahead = options->look_ahead ? mos_ahead_create() : NULL;
     *out = scan;
     return MOS_OK;
 }
@@ -135,6 +121,7 @@ void mos_scan_close(mos_scan *scan) {
     if (!scan) {
         return;
     }
+    mos_ahead_free(scan->ahead);
     while (scan->depth) {
         pop(scan);
     }
@@ -159,11 +146,12 @@ static int by_name(const void *a, const void *b, void *names) {
     return strcmp((const char *)names + *(const uint32_t *)a, (const char *)names + *(const uint32_t *)b);
 }
 
-static void add_name(struct level *level, struct mos_buffer *names, size_t *capacity, const char *name, size_t name_bytes) {
+static void add_name(struct level *level, struct mos_buffer *names, size_t *capacity, const char *name, size_t name_bytes, uint8_t type) {
     if (level->count == *capacity) {
         *capacity = *capacity ? *capacity * 2 : 16;
         level->order = mos_realloc(level->order, *capacity * sizeof(*level->order));
     }
+    mos_buffer_append_byte(names, type);
     level->order[level->count++] = (uint32_t)names->size_bytes;
     mos_buffer_append(names, name, name_bytes);
     mos_buffer_append_byte(names, 0);
@@ -177,7 +165,7 @@ static void list(mos_scan *scan, struct level *level) {
         for (size_t low = level->low, end; low < level->high; low = end) {
             size_t name_bytes;
             const char *name = mos_roots_step(&scan->roots, level->path_bytes, low, level->high, &name_bytes, &end);
-            add_name(level, &names, &capacity, name, name_bytes);
+            add_name(level, &names, &capacity, name, name_bytes, DT_DIR);
         }
         level->names = (char *)names.data;
         return;
@@ -193,7 +181,7 @@ static void list(mos_scan *scan, struct level *level) {
     }
     for (struct dirent *found; errno = 0, (found = readdir(directory));) {
         if (strcmp(found->d_name, ".") != 0 && strcmp(found->d_name, "..") != 0) {
-            add_name(level, &names, &capacity, found->d_name, strlen(found->d_name));
+            add_name(level, &names, &capacity, found->d_name, strlen(found->d_name), found->d_type);
         }
     }
     if (errno) {
@@ -206,19 +194,6 @@ static void list(mos_scan *scan, struct level *level) {
     }
 }
 
-static bool is_kernel_file_system(int descriptor) {
-    struct statfs found;
-    if (fstatfs(descriptor, &found) != 0) {
-        return false;
-    }
-    for (size_t i = 0; i < sizeof(kernel_file_systems) / sizeof(kernel_file_systems[0]); i++) {
-        if ((unsigned long)found.f_type == kernel_file_systems[i]) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static int open_directory(int parent, const char *name, bool path_only) {
     int flags = O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
     if (path_only) {
@@ -228,8 +203,53 @@ static int open_directory(int parent, const char *name, bool path_only) {
     return descriptor < 0 && errno == EPERM ? openat(parent, name, flags | O_RDONLY | O_NONBLOCK) : descriptor;
 }
 
+static void stop_ahead(mos_scan *scan) {
+    if (scan->ahead_left) {
+        scan->ahead_left = 0;
+        mos_ahead_end(scan->ahead);
+    }
+}
+
+// Begins to look ahead at the files that come one after the other from the present name on. What may be a directory ends them: there the
+// scan goes elsewhere.
+static void look_ahead(mos_scan *scan, struct level *level) {
+    size_t first = level->next - 1, end = first;
+    while (end < level->count) {
+        uint8_t type = (uint8_t)level->names[level->order[end] - 1];
+        if (type == DT_DIR || type == DT_UNKNOWN) {
+            break;
+        }
+        end++;
+    }
+    level->ahead_decided = end + 1;
+    if (end - first >= AHEAD_LEAST) {
+        mos_ahead_begin(scan->ahead, level->descriptor, level->names, level->order + first, end - first);
+        scan->ahead_left = end - first;
+    }
+}
+
+// The stat of the present name.
+static int look(mos_scan *scan, struct level *level, const char *name) {
+    if (scan->ahead && level->next > level->ahead_decided) {
+        look_ahead(scan, level);
+    }
+    if (scan->ahead_left == 0) {
+        return fstatat(level->descriptor, name, &scan->status, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT);
+    }
+    int result = mos_ahead_next(scan->ahead, &scan->status), reason = errno;
+    if (scan->ahead_left == 1) {
+        stop_ahead(scan);
+    } else {
+        scan->ahead_left--;
+    }
+    errno = reason;
+    return result;
+}
+
 // Enters the directory that is the present entry.
 static void enter(mos_scan *scan) {
+    // Where a file has become a directory meanwhile.
+    stop_ahead(scan);
     struct level *parent = scan->depth ? &scan->levels[scan->depth - 1] : NULL;
     const char *slash = parent ? strrchr(mos_buffer_text(&scan->path), '/') : NULL;
     int descriptor = open_directory(parent ? parent->descriptor : AT_FDCWD, parent ? slash + 1 : "/", scan->enter_above_roots);
@@ -246,7 +266,7 @@ static void enter(mos_scan *scan) {
         close(descriptor);
         return;
     }
-    if ((!parent || parent->identity.device != found.st_dev) && is_kernel_file_system(descriptor)) {
+    if ((!parent || parent->identity.device != found.st_dev) && mos_file_system_is_kernels(descriptor)) {
         warn(scan, "a file system of the kernel begins here, it is not in the backup");
         close(descriptor);
         return;
@@ -418,9 +438,10 @@ static bool look_at_next(mos_scan *scan) {
     }
     if (scan->path.size_bytes > MOS_TREE_PATH_LIMIT_BYTES) {
         warn(scan, "the path is longer than %u bytes, it is not in the backup", MOS_TREE_PATH_LIMIT_BYTES);
+        stop_ahead(scan);
         return false;
     }
-    if (fstatat(level->descriptor, name, &scan->status, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT) != 0) {
+    if (look(scan, level, name) != 0) {
         warn(scan, errno == ENOENT ? "vanished while the backup was taken" : "cannot be read: %s", strerror(errno));
         return false;
     }
@@ -509,6 +530,11 @@ static int open_file(mos_scan *scan, int parent, const char *name, struct stat *
     return -1;
 }
 
+void mos_scan_name_owner(mos_scan *scan) {
+    scan->entry.user = mos_owners_user(scan->owners, scan->entry.uid);
+    scan->entry.group = mos_owners_group(scan->owners, scan->entry.gid);
+}
+
 bool mos_scan_load(mos_scan *scan, int *out_descriptor, struct stat *out_status) {
     struct mos_entry *entry = &scan->entry;
     *out_descriptor = -1;
@@ -528,8 +554,7 @@ bool mos_scan_load(mos_scan *scan, int *out_descriptor, struct stat *out_status)
         warn(scan, errno == ENOENT ? "vanished while the backup was taken" : "the link cannot be read: %s", strerror(errno));
         return false;
     }
-    entry->user = mos_owners_user(scan->owners, entry->uid);
-    entry->group = mos_owners_group(scan->owners, entry->gid);
+    mos_scan_name_owner(scan);
     if (entry->type != MOS_ENTRY_HARDLINK) {
         // Through /proc a name of any depth is reached from its open parent, and its last component is not followed.
         char path[320] = "/";
@@ -537,11 +562,16 @@ bool mos_scan_load(mos_scan *scan, int *out_descriptor, struct stat *out_status)
             snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", parent, name);
         }
         bool too_large;
-        if (!mos_xattrs_read(scan->xattrs, descriptor, path, &entry->xattrs, &entry->xattr_count, &too_large)) {
+        bool whole = mos_xattrs_read(scan->xattrs, descriptor, path, &entry->xattrs, &entry->xattr_count, &too_large);
+        if (!whole) {
             warn(scan, "not all of its extended attributes can be read: %s", strerror(errno));
         }
         if (too_large) {
             warn(scan, "has more extended attributes than the format holds, some are not in the backup");
+        }
+        if (!whole || too_large) {
+            // The next backup must not take it for what it was, but look again, and warn again.
+            entry->changed_unix_ns = 0;
         }
     }
     *out_descriptor = descriptor;

@@ -27,6 +27,8 @@ struct mos_scan_options {
     // Directories that are left out wherever they are met: the repository, the scratch space. Borrowed; missing ones are ignored.
     const char *const *omit;
     size_t omit_count;
+    // Look at files ahead on a thread of its own: where most of them will not be read.
+    bool look_ahead;
     // A path that could not be read as it should, and why: one sentence without the path. NULL: nobody listens.
     void (*warn)(void *context, const char *path, size_t path_bytes, const char *message);
     void *context;
@@ -44,6 +46,8 @@ mos_status mos_scan_next(mos_scan *scan, struct mos_entry **out, struct mos_erro
 // *out_descriptor is the caller's, and *out_status what fstat says of it, with which the entry's fields agree. -1 for all others. false: it
 // vanished, became something else or cannot be read; a warning was given, and the entry is to be left out.
 bool mos_scan_load(mos_scan *scan, int *out_descriptor, struct stat *out_status);
+// Instead of mos_scan_load, where the rest is known from elsewhere: the names of the owner alone.
+void mos_scan_name_owner(mos_scan *scan);
 // The present entry goes into the backup: later names of the same file will refer to it.
 void mos_scan_keep(mos_scan *scan);
 

@@ -35,7 +35,7 @@ MOS_TEST(every_field_is_there_even_when_empty) {
     API(CreateBackupRequest) request = API_INIT(CREATE_BACKUP_REQUEST);
     CU_ASSERT(is_json(&request, false,
                       "{\"name\":\"\",\"type\":null,\"retentionDays\":null,\"encryptionEnabled\":null,\"compressionEnabled\":null,"
-                      "\"integrityCheckEnabled\":null,\"offsiteEnabled\":null,\"tags\":[]}"));
+                      "\"integrityCheckEnabled\":null,\"offsiteEnabled\":null,\"tags\":[],\"readAll\":false}"));
     API(Verification) verification = API_INIT(VERIFICATION);
     CU_ASSERT(is_json(&verification, false,
                       "{\"backupId\":\"\",\"valid\":false,\"checksumValid\":false,\"encryptionValid\":false,\"sizeValid\":false,"

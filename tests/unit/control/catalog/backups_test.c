@@ -266,6 +266,18 @@ MOS_TEST(a_list_that_is_too_large_says_so) {
 
 // ---- Questions about all ----
 
+static bool note_time(const struct mos_backup *backup, void *seen) {
+    char text[24];
+    snprintf(text, sizeof(text), "%lld ", (long long)backup->created_at_unix_ns);
+    strcat(seen, text);
+    return true;
+}
+
+static bool note_one_time(const struct mos_backup *backup, void *seen) {
+    note_time(backup, seen);
+    return false;
+}
+
 MOS_TEST(the_newest_good_backup_is_a_good_one) {
     struct catalog_fixture fixture;
     fixture_open(&fixture);
@@ -297,6 +309,16 @@ MOS_TEST(the_newest_good_backup_is_a_good_one) {
     CU_ASSERT_STRING_EQUAL(newest.id, fixture_id(&fixture, 2));
     MOS_ASSERT_OK(mos_catalog_newest_backup(session, MOS_BACKUP_DATABASE, fixture.arena, &newest, &found, &fixture.error), &fixture.error);
     CU_ASSERT_FALSE(found);
+    // All of the good ones, and no more than are asked for.
+    char seen[64] = "";
+    MOS_ASSERT_OK(mos_catalog_good_backups(session, 0, note_time, seen, &fixture.error), &fixture.error);
+    CU_ASSERT_STRING_EQUAL(seen, "102 101 100 ");
+    seen[0] = 0;
+    MOS_ASSERT_OK(mos_catalog_good_backups(session, MOS_BACKUP_FILES, note_one_time, seen, &fixture.error), &fixture.error);
+    CU_ASSERT_STRING_EQUAL(seen, "102 ");
+    seen[0] = 0;
+    MOS_ASSERT_OK(mos_catalog_good_backups(session, MOS_BACKUP_FULL, note_time, seen, &fixture.error), &fixture.error);
+    CU_ASSERT_STRING_EQUAL(seen, "");
     int64_t count = 0;
     MOS_ASSERT_OK(mos_catalog_count_backups(session, &count, &fixture.error), &fixture.error);
     CU_ASSERT_EQUAL(count, 8);

@@ -10,6 +10,32 @@ static int order(const char *a, const char *b) {
     return mos_path_compare(a, strlen(a), b, strlen(b));
 }
 
+// Byte by byte, as the format says it.
+static int compare_slowly(const char *a, const char *b) {
+    for (; *a && *a == *b; a++, b++) {
+    }
+    int left = *a == 0 ? -1 : *a == '/' ? 0 : (unsigned char)*a, right = *b == 0 ? -1 : *b == '/' ? 0 : (unsigned char)*b;
+    return left - right;
+}
+
+MOS_TEST(long_paths_compare_as_short_ones_do) {
+    static const char other[] = {'/', 1, ' ', 'z', (char)0xff, 0};
+    for (size_t length = 1; length < 40; length++) {
+        for (size_t at = 0; at < length; at++) {
+            for (size_t i = 0; i < sizeof(other); i++) {
+                char a[48] = "", b[48] = "";
+                memset(a, 'm', length);
+                memcpy(b, a, sizeof(b));
+                // A different byte, or the end.
+                b[at] = other[i];
+                int expected = compare_slowly(a, b);
+                CU_ASSERT_EQUAL((order(a, b) > 0) - (order(a, b) < 0), (expected > 0) - (expected < 0));
+                CU_ASSERT_EQUAL((order(b, a) > 0) - (order(b, a) < 0), (expected < 0) - (expected > 0));
+            }
+        }
+    }
+}
+
 MOS_TEST(a_folder_comes_right_before_its_content) {
     static const char *const sorted[] = {"/",    "/a",   "/a/b", "/a/b/c", "/a/b\x01", "/a\x01", "/a ",
                                          "/a-b", "/a.d", "/a0",  "/b",     "/\xff",    "a",      "pos.db"};

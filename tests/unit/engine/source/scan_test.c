@@ -367,3 +367,88 @@ MOS_TEST(file_systems_of_the_kernel_are_not_entered) {
     CU_ASSERT_EQUAL(result.warning_count, 1);
     clear(&result);
 }
+
+static mos_scan *open_scan(const char *base, bool look_ahead) {
+    struct mos_error error = {0};
+    ProtobufCBinaryData root = {.data = (uint8_t *)base, .len = strlen(base)};
+    struct mos_scan_options options = {.roots = &root, .root_count = 1, .warn = on_warning, .context = &result, .look_ahead = look_ahead};
+    mos_scan *scan = NULL;
+    memset(&result, 0, sizeof(result));
+    MOS_ASSERT_OK(mos_scan_open(&options, &scan, &error), &error);
+    return scan;
+}
+
+// The next entry that lies below the base.
+static struct mos_entry *next_below(mos_scan *scan, const char *base) {
+    struct mos_error error = {0};
+    struct mos_entry *entry = NULL;
+    do {
+        MOS_ASSERT_OK(mos_scan_next(scan, &entry, &error), &error);
+    } while (entry && (strncmp(entry->path, base, strlen(base)) != 0 || entry->path[strlen(base)] != '/'));
+    return entry;
+}
+
+MOS_TEST(looking_ahead_sees_the_same) {
+    const char *base = mos_test_directory();
+    char name[64];
+    for (int i = 0; i < 700; i++) {
+        // Folders among long and short runs of files.
+        if (i == 100 || i == 110 || i == 111 || i == 400) {
+            snprintf(name, sizeof(name), "%04d", i);
+            CU_ASSERT_EQUAL(mkdir(below(base, name), 0755), 0);
+            for (int k = 0; k < 60; k++) {
+                snprintf(name, sizeof(name), "%04d/%04d", i, k);
+                put(base, name, "inside");
+            }
+        } else {
+            snprintf(name, sizeof(name), "%04d", i);
+            put(base, name, "content" + i % 5);
+        }
+    }
+    CU_ASSERT_EQUAL(link(below(base, "0005"), below(base, "0699a")), 0);
+    mos_scan *one = open_scan(base, false), *two = open_scan(base, true);
+    size_t count = 0, different = 0;
+    for (struct mos_entry *plain, *ahead; (plain = next_below(one, base)) && (ahead = next_below(two, base)); count++) {
+        different += strcmp(plain->path, ahead->path) != 0 || plain->inode != ahead->inode || plain->size_bytes != ahead->size_bytes ||
+                     plain->type != ahead->type || plain->changed_unix_ns != ahead->changed_unix_ns;
+        mos_scan_keep(one);
+        mos_scan_keep(two);
+    }
+    CU_ASSERT_EQUAL(count, 700 + 4 * 60 + 1);
+    CU_ASSERT_EQUAL(different, 0);
+    CU_ASSERT_PTR_NULL(next_below(two, base));
+    CU_ASSERT_EQUAL(result.warning_count, 0);
+    mos_scan_close(one);
+    mos_scan_close(two);
+}
+
+MOS_TEST(what_changes_before_it_is_looked_at_ahead_is_told) {
+    const char *base = mos_test_directory();
+    char name[64];
+    for (int i = 0; i < 1000; i++) {
+        snprintf(name, sizeof(name), "%04d", i);
+        put(base, name, "content");
+    }
+    mos_scan *scan = open_scan(base, true);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(next_below(scan, base));
+    // Further on than anybody looks ahead.
+    CU_ASSERT_EQUAL(unlink(below(base, "0800")), 0);
+    CU_ASSERT_EQUAL(unlink(below(base, "0700")), 0);
+    CU_ASSERT_EQUAL(mkdir(below(base, "0700"), 0755), 0);
+    put(base, "0700/inside", "content");
+    size_t count = 1;
+    bool folder = false, inside = false;
+    for (struct mos_entry *entry; (entry = next_below(scan, base)); count++) {
+        folder = folder || (strcmp(entry->path, below(base, "0700")) == 0 && entry->type == MOS_ENTRY_DIRECTORY);
+        inside = inside || strcmp(entry->path, below(base, "0700/inside")) == 0;
+    }
+    CU_ASSERT_EQUAL(count, 1000);
+    CU_ASSERT_TRUE(folder && inside);
+    CU_ASSERT_EQUAL(result.warning_count, 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(result.warnings[0], "/0800: vanished"));
+    mos_scan_close(scan);
+    // Given up in the middle.
+    scan = open_scan(base, true);
+    CU_ASSERT_PTR_NOT_NULL(next_below(scan, base));
+    mos_scan_close(scan);
+}
