@@ -104,9 +104,9 @@ static mos_status copy_content(mos_job *job, mos_assembler *assembler, const str
     const char *shown = from->database->shown;
     uint64_t head_bytes = from->extra ? 0 : driver->head_bytes;
     *out_bytes = 0;
-    // The head goes into the stream of small files. The rest has chunks of its own, however small it is: a neighbour that changes does not
-    // change them.
-    mos_assembler_begin(assembler, head_bytes ? 0 : UINT64_MAX);
+    // The head, and what accompanies a dump, go into the stream of small files. The rest has chunks of its own, however small it is: a
+    // neighbour that changes does not change them.
+    mos_assembler_begin(assembler, head_bytes || from->extra ? 0 : UINT64_MAX);
     for (;;) {
         size_t got, most = *out_bytes < head_bytes ? (size_t)(head_bytes - *out_bytes) : READ_BYTES;
         mos_status status = driver->read(dump, buffer, most, &got, error);

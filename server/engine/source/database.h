@@ -36,8 +36,6 @@ struct mos_database {
 // What is being dumped; drivers put their own behind it.
 struct mos_database_dump {
     const struct mos_database *database;
-    // As far as it is known; UINT64_MAX otherwise.
-    uint64_t expected_bytes;
     // Owner, mode and times of the original, or of the dump where the original has none.
     struct stat status;
 };

@@ -299,7 +299,6 @@ static mos_status dump(const struct mos_database *database, const char *extra, s
     }
     struct dump *made = mos_arena_alloc(database->arena, sizeof(*made));
     made->base.database = database;
-    made->base.expected_bytes = extra ? 0 : UINT64_MAX;
     made->base.status = (struct stat){.st_mode = S_IFREG | 0600, .st_uid = geteuid(), .st_gid = getegid()};
     clock_gettime(CLOCK_REALTIME, &made->base.status.st_mtim);
     made->base.status.st_ctim = made->base.status.st_mtim;

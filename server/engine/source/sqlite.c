@@ -325,7 +325,6 @@ static mos_status dump(const struct mos_database *database, const char *extra, s
         return mos_fail_errno(error, reason, "the copy of the database %s cannot be read", database->url.path);
     }
     made->base.database = database;
-    made->base.expected_bytes = (uint64_t)info.st_size;
     made->base.status = made->copy.status;
     *out = &made->base;
     return MOS_OK;

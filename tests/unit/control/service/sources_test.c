@@ -82,7 +82,7 @@ MOS_TEST(what_is_not_configured_is_named) {
     mos_settings_free(settings);
 }
 
-MOS_TEST(databases_that_cannot_be_taken_are_told_without_their_passwords) {
+MOS_TEST(databases_of_servers_are_taken_and_others_refused_without_their_passwords) {
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     static const char *const urls[] = {"DATABASE_URL=postgresql://u:hidden@h/d", "DATABASE_URL=sqlite:///a.db,mysql://u:hidden@h/d"};
     for (size_t i = 0; i < 2; i++) {
@@ -90,9 +90,9 @@ MOS_TEST(databases_that_cannot_be_taken_are_told_without_their_passwords) {
         struct mos_sources sources;
         struct mos_error error = {0};
         CU_ASSERT_EQUAL(mos_sources_check(settings, &error), MOS_OK);
-        CU_ASSERT_EQUAL(mos_sources_of(settings, MOS_BACKUP_DATABASE, arena, &sources, &error), MOS_FAILED_PRECONDITION);
-        CU_ASSERT_PTR_NULL(strstr(error.message, "hidden"));
-        CU_ASSERT_PTR_NOT_NULL(strstr(error.message, i ? "MySQL" : "PostgreSQL"));
+        MOS_ASSERT_OK(mos_sources_of(settings, MOS_BACKUP_DATABASE, arena, &sources, &error), &error);
+        CU_ASSERT_EQUAL(sources.database_count, i + 1);
+        CU_ASSERT_STRING_EQUAL(sources.databases[i], i ? "mysql://u:hidden@h/d" : "postgresql://u:hidden@h/d");
         mos_settings_free(settings);
     }
     mos_settings *settings = LOAD("DATABASE_URL=sqlite:///a.db,oracle://u:hidden@h/d");
