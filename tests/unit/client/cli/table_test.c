@@ -83,11 +83,11 @@ MOS_TEST(facts_leave_out_what_is_empty) {
 
 MOS_TEST(a_table_without_rows_prints_nothing) {
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
-    static const struct mos_column columns[] = {{0}, {.right = true}};
+    static const struct mos_column none[] = {{0}, {.right = true}};
     char *text = NULL;
     size_t size_bytes = 0;
     FILE *stream = open_memstream(&text, &size_bytes);
-    mos_table_print(mos_table_create(arena, columns, 2), &(struct mos_terminal){.stream = stream});
+    mos_table_print(mos_table_create(arena, none, 2), &(struct mos_terminal){.stream = stream});
     CU_ASSERT_EQUAL(fclose(stream), 0);
     CU_ASSERT_EQUAL(size_bytes, 0);
     free(text);
