@@ -97,7 +97,7 @@ def load(rows, options, folder):
 
         def keep_backing_up():
             while not over.is_set():
-                record = client.create("FILES", integrity_check_enabled=False)
+                record = client.create("FILES", integrity_check_enabled=False, read_all=True)
                 for _ in client.watch(record.id, timeout=600):
                     if over.is_set() and client.get(record.id).status in (pb.Backup.PENDING, pb.Backup.IN_PROGRESS):
                         client.call(client.backups.CancelBackup, pb.CancelBackupRequest(backup_id=record.id))

@@ -202,7 +202,7 @@ def test_alerts(rest):
 def test_acknowledge_alert(rest):
     needs(rest.post(f"/api/backups/alerts/{ABSENT}/acknowledge")).error("NOT_FOUND")
     # A backup that fails raises one.
-    record = rest.post("/api/backups", {"type": "FILES"}).data(201)
+    record = rest.post("/api/backups", {"type": "FILES", "readAll": True}).data(201)
     rest.post(f"/api/backups/{record['id']}/cancel")
     rows = rest.get("/api/backups/alerts?acknowledged=false").data()
     if rows:
@@ -354,7 +354,7 @@ def server_sent(response, until=None):
 
 
 def test_watch_as_server_sent_events_and_going_on_after_a_cut(rest):
-    record = rest.post("/api/backups", {"type": "FILES", "integrityCheckEnabled": False}).data(201)
+    record = rest.post("/api/backups", {"type": "FILES", "integrityCheckEnabled": False, "readAll": True}).data(201)
     path, accept = f"/api/backups/{record['id']}/watch", {"Accept": "text/event-stream"}
     response = rest.open("GET", path, headers=accept)
     assert response.status == 200 and response.headers["Content-Type"].startswith("text/event-stream")
@@ -376,7 +376,7 @@ def test_watch_as_server_sent_events_and_going_on_after_a_cut(rest):
 
 def test_a_reader_that_goes_away_frees_the_call(pair, rest):
     server, _ = pair
-    record = rest.post("/api/backups", {"type": "FILES", "integrityCheckEnabled": False}).data(201)
+    record = rest.post("/api/backups", {"type": "FILES", "integrityCheckEnabled": False, "readAll": True}).data(201)
     responses = [rest.open("GET", f"/api/backups/{record['id']}/watch") for _ in range(10)]
     for response in responses:
         response.readline()
