@@ -52,6 +52,7 @@ struct program {
     int lock;
     int engines_lock;
     mos_catalog *catalog;
+    mos_trail *trail;
     mos_access *access;
     mos_queue *queue;
     mos_rpc_server *server;
@@ -226,11 +227,35 @@ static mos_status open_state(struct program *program, struct mos_error *error) {
     return mos_queue_settle(program->queue, error);
 }
 
+static mos_status open_trail(struct program *program, struct mos_error *error) {
+    MOS_CLEANUP_FREE char *key = join(program->home, "keys/audit.key");
+    MOS_CLEANUP_FREE char *folder = join(mos_setting_text(program->settings, MOS_SETTING_MOSAAJII_REPOSITORY), "audit");
+    mos_status status = mos_trail_create(&program->trail, program->catalog, key, folder, error);
+    if (status == MOS_OK) {
+        const struct mos_audit_detail detail = {"version", MOSAAJII_VERSION};
+        mos_trail_note(program->trail, "Server.Start", "", MOS_OK, &detail, 1);
+        status = mos_trail_start(program->trail, error);
+    }
+    return status;
+}
+
 static mos_status make_server(struct program *program, struct mos_error *error) {
     const mos_settings *settings = program->settings;
     const char *token_file = mos_setting_text(settings, MOS_SETTING_MOSAAJII_TOKEN_FILE);
     bool made = false;
-    mos_status status = mos_access_create(&program->access, program->catalog, mos_setting_text(settings, MOS_SETTING_JWT_SECRET), error);
+    const struct mos_access_options access_options = {
+        .jwt_secret = mos_setting_text(settings, MOS_SETTING_JWT_SECRET),
+        .client_roles = mos_setting_text(settings, MOS_SETTING_MOSAAJII_CLIENT_ROLES),
+        .second_person_ns = mos_setting_flag(settings, MOS_SETTING_MOSAAJII_SECOND_PERSON)
+                                ? mos_setting_number(settings, MOS_SETTING_MOSAAJII_SECOND_PERSON_MINUTES) * 60 * MOS_NS_PER_SECOND
+                                : 0};
+    mos_status status = open_trail(program, error);
+    if (status == MOS_OK) {
+        status = mos_access_create(&program->access, program->catalog, &access_options, error);
+    }
+    if (status == MOS_OK) {
+        mos_access_set_trail(program->access, program->trail);
+    }
     if (status == MOS_OK) {
         status = mos_access_ensure_admin(program->access, token_file, &made, error);
     }
@@ -249,11 +274,13 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
         return status;
     }
     mos_rpc_server_intercept(program->server, &mos_rpc_log_calls, NULL);
+    mos_rpc_server_intercept(program->server, &mos_trail_interceptor, program->trail);
     mos_rpc_server_intercept(program->server, &mos_access_interceptor, program->access);
     program->services = (struct mos_services){.settings = settings,
                                               .catalog = program->catalog,
                                               .queue = program->queue,
                                               .access = program->access,
+                                              .trail = program->trail,
                                               .started_at_unix_ns = mos_now_unix_ns()};
     status = mos_services_add(program->server, &program->services, error);
     if (status == MOS_OK) {
@@ -278,6 +305,10 @@ static void tear_down(struct program *program) {
     }
     mos_queue_destroy(program->queue);
     mos_access_destroy(program->access);
+    if (program->trail) {
+        mos_trail_note(program->trail, "Server.Stop", "", MOS_OK, NULL, 0);
+        mos_trail_destroy(program->trail);
+    }
     mos_catalog_close(program->catalog);
     mos_settings_free(program->settings);
     free(program->home);

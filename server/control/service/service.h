@@ -15,6 +15,7 @@ struct mos_services {
     mos_catalog *catalog;
     mos_queue *queue;
     mos_access *access;
+    mos_trail *trail;
     int64_t started_at_unix_ns;
 };
 
