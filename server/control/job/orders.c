@@ -104,6 +104,9 @@ mos_status mos_queue_restore(mos_queue *queue, const struct mos_restore_order *o
     Mosaajii__Engine__V1__RestoreRequest operation = MOSAAJII__ENGINE__V1__RESTORE_REQUEST__INIT;
     operation.backup_id = (char *)order->backup_id;
     operation.target = (ProtobufCBinaryData){.data = (uint8_t *)order->target, .len = strlen(order->target)};
+    if (order->root) {
+        operation.root = (ProtobufCBinaryData){.data = (uint8_t *)order->root, .len = strlen(order->root)};
+    }
     operation.include = byte_texts(arena, order->include, order->include_bytes, order->include_count);
     operation.n_include = order->include_count;
     operation.existing = (Mosaajii__Engine__V1__RestoreRequest__Existing)order->existing;

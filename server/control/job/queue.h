@@ -60,6 +60,8 @@ struct mos_restore_order {
     const char *created_by;
     // Paths are bytes.
     const char *target;
+    // A directory above the target, from which on no link is followed; NULL in place.
+    const char *root;
     char *const *include;
     const size_t *include_bytes;
     size_t include_count;

@@ -49,10 +49,10 @@ struct mos_sources {
 };
 mos_status mos_sources_of(const mos_settings *settings, enum mos_backup_type type, mos_arena *arena, struct mos_sources *out,
                           struct mos_error *error);
-// Where a restore may write: the target with all links resolved. MOS_INVALID_ARGUMENT, field target. An empty target becomes a new name
-// under the first root.
+// Where a restore may write: the target with all links resolved, and the root that it lies under. MOS_INVALID_ARGUMENT, field target. An
+// empty target becomes a new name under the first root.
 mos_status mos_restore_target(const mos_settings *settings, const char *target, const char *backup_id, mos_arena *arena, const char **out,
-                              struct mos_error *error);
+                              const char **out_root, struct mos_error *error);
 // Parts of a list, without empty ones. Lives in the arena.
 char **mos_split(mos_arena *arena, const char *text, char separator, size_t *out_count);
 

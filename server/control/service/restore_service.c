@@ -54,9 +54,9 @@ static mos_status take_target(struct mos_services *services, struct mos_call *ca
     char *target;
     size_t size_bytes;
     mos_status status = mos_check_path("target", request->target, mos_call_arena(call), &target, &size_bytes, error);
-    return status == MOS_OK
-               ? mos_restore_target(services->settings, target, request->backup_id, mos_call_arena(call), &order->target, error)
-               : status;
+    return status == MOS_OK ? mos_restore_target(services->settings, target, request->backup_id, mos_call_arena(call), &order->target,
+                                                 &order->root, error)
+                            : status;
 }
 
 BACKUP_HANDLER(restore_backup, RestoreBackupRequest, Job) {

@@ -196,7 +196,7 @@ static bool is_below(const char *path, const char *root) {
 }
 
 mos_status mos_restore_target(const mos_settings *settings, const char *target, const char *backup_id, mos_arena *arena, const char **out,
-                              struct mos_error *error) {
+                              const char **out_root, struct mos_error *error) {
     const char *setting = mos_setting_text(settings, MOS_SETTING_MOSAAJII_RESTORE_ROOTS);
     size_t count;
     char **roots = mos_split(arena, setting, ':', &count);
@@ -218,6 +218,7 @@ mos_status mos_restore_target(const mos_settings *settings, const char *target, 
         root = root ? resolve(arena, root) : NULL;
         if (root && is_below(resolved, root)) {
             *out = resolved;
+            *out_root = root;
             return MOS_OK;
         }
     }

@@ -23,13 +23,12 @@ struct parts {
     size_t capacity;
 };
 
-// An entry that waits for its chunks; all it points to lies in `memory`.
+// An entry that waits for its chunks.
 struct waiting {
     struct waiting *next;
-    struct mos_entry entry;
+    struct mos_entry *entry;
     struct parts parts;
     size_t memory_bytes;
-    uint8_t memory[];
 };
 
 struct stream {
@@ -78,6 +77,19 @@ static void release(struct parts *parts) {
     *parts = (struct parts){0};
 }
 
+static struct waiting *copy_entry(const struct mos_entry *entry) {
+    struct waiting *waiting = mos_calloc(1, sizeof(*waiting));
+    waiting->entry = mos_entry_copy(entry, &waiting->memory_bytes);
+    waiting->memory_bytes += sizeof(*waiting);
+    return waiting;
+}
+
+static void free_waiting(struct waiting *waiting) {
+    release(&waiting->parts);
+    free(waiting->entry);
+    free(waiting);
+}
+
 void mos_assembler_free(mos_assembler *assembler) {
     if (!assembler) {
         return;
@@ -86,8 +98,7 @@ void mos_assembler_free(mos_assembler *assembler) {
     while (assembler->first) {
         struct waiting *waiting = assembler->first;
         assembler->first = waiting->next;
-        release(&waiting->parts);
-        free(waiting);
+        free_waiting(waiting);
     }
     release(&assembler->parts);
     mos_piece_release(assembler->shared.piece);
@@ -150,46 +161,6 @@ mos_status mos_assembler_content(mos_assembler *assembler, const void *data, siz
     return MOS_OK;
 }
 
-static size_t aligned(size_t size_bytes) {
-    return (size_bytes + 15) & ~(size_t)15;
-}
-
-static void *copy_into(uint8_t **at, const void *data, size_t size_bytes) {
-    void *copy = *at;
-    if (size_bytes) {
-        memcpy(copy, data, size_bytes);
-    }
-    *at += aligned(size_bytes);
-    return copy;
-}
-
-static struct waiting *copy_entry(const struct mos_entry *entry) {
-    size_t ranges_bytes = entry->range_count * sizeof(*entry->ranges);
-    size_t extents_bytes = entry->extent_count * sizeof(*entry->extents);
-    size_t lists_bytes = entry->list_count * sizeof(*entry->lists);
-    size_t xattrs_bytes = entry->xattr_count * sizeof(*entry->xattrs);
-    size_t total = aligned(entry->path_bytes + 1) + aligned(entry->link_target_bytes + 1) + aligned(ranges_bytes) + aligned(extents_bytes) +
-                   aligned(lists_bytes) + aligned(xattrs_bytes);
-    for (size_t i = 0; i < entry->xattr_count; i++) {
-        total += aligned(strlen(entry->xattrs[i].name) + 1) + aligned(entry->xattrs[i].value_bytes);
-    }
-    struct waiting *waiting = mos_malloc(sizeof(*waiting) + total + 16);
-    uint8_t *at = (uint8_t *)aligned((size_t)waiting->memory);
-    *waiting = (struct waiting){.entry = *entry, .memory_bytes = sizeof(*waiting) + total};
-    waiting->entry.path = copy_into(&at, entry->path, entry->path_bytes + 1);
-    waiting->entry.link_target = entry->link_target ? copy_into(&at, entry->link_target, entry->link_target_bytes + 1) : NULL;
-    waiting->entry.ranges = copy_into(&at, entry->ranges, ranges_bytes);
-    waiting->entry.extents = copy_into(&at, entry->extents, extents_bytes);
-    waiting->entry.lists = copy_into(&at, entry->lists, lists_bytes);
-    struct mos_xattr *xattrs = copy_into(&at, entry->xattrs, xattrs_bytes);
-    for (size_t i = 0; i < entry->xattr_count; i++) {
-        xattrs[i].name = copy_into(&at, entry->xattrs[i].name, strlen(entry->xattrs[i].name) + 1);
-        xattrs[i].value = copy_into(&at, entry->xattrs[i].value, entry->xattrs[i].value_bytes);
-    }
-    waiting->entry.xattrs = xattrs;
-    return waiting;
-}
-
 static bool ready(mos_assembler *assembler, const struct waiting *waiting) {
     for (size_t i = waiting->parts.count; i-- > 0;) {
         if (!mos_pool_done(assembler->pool, waiting->parts.list[i].piece)) {
@@ -200,7 +171,7 @@ static bool ready(mos_assembler *assembler, const struct waiting *waiting) {
 }
 
 static mos_status write_entry(mos_assembler *assembler, struct waiting *waiting, struct mos_error *error) {
-    struct mos_entry *entry = &waiting->entry;
+    struct mos_entry *entry = waiting->entry;
     if (waiting->parts.count) {
         if (waiting->parts.count > assembler->extent_capacity) {
             assembler->extent_capacity = waiting->parts.capacity;
@@ -249,8 +220,7 @@ static mos_status drain(mos_assembler *assembler, bool all, struct mos_error *er
         }
         assembler->waiting_count--;
         assembler->waiting_bytes -= waiting->memory_bytes;
-        release(&waiting->parts);
-        free(waiting);
+        free_waiting(waiting);
     }
     return MOS_OK;
 }

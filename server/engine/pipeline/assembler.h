@@ -1,5 +1,6 @@
-// Brings content and entries into the writer: content is cut into chunks that the pool stores, entries wait until their chunks have ids, and
-// go into the tree in the order in which they came. Memory: the pool's chunks, and at most some ten thousand waiting entries. One thread.
+// Brings content and entries into the writer: content is cut into chunks that the pool stores, entries wait until their chunks have ids,
+// and go into the tree in the order in which they came. Memory: the pool's chunks, and at most some ten thousand waiting entries. One
+// thread.
 //
 //     for each entry: mos_assembler_begin(assembler, content size); mos_assembler_content(…)*; mos_assembler_add(assembler, &entry);
 //     mos_assembler_finish(assembler, error);
@@ -24,8 +25,7 @@ void mos_assembler_begin(mos_assembler *assembler, uint64_t expected_bytes);
 // Blocks while the workers have enough to do. Fails when the backup cannot go on.
 mos_status mos_assembler_content(mos_assembler *assembler, const void *data, size_t size_bytes, struct mos_error *error);
 // The entry with the content since begin, whose length must be what the entry says; entry->extents are those of content known already and
-// stand instead of it. Everything is copied but user and group, which must live as long as the assembler. An entry that the format cannot
-// hold is left out with a warning.
+// stand instead of it. Everything is copied. An entry that the format cannot hold is left out with a warning.
 mos_status mos_assembler_add(mos_assembler *assembler, const struct mos_entry *entry, struct mos_error *error);
 // All content is stored and all entries are in the tree.
 mos_status mos_assembler_finish(mos_assembler *assembler, struct mos_error *error);

@@ -1,8 +1,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,7 +64,8 @@ static void *count(void *argument) {
     }
     int64_t files = (int64_t)backup->database_count, bytes = backup->database_bytes;
     struct mos_entry *entry = NULL;
-    while (!atomic_load(&backup->stop_counting) && !mos_job_cancelled(backup->job) && mos_scan_next(scan, &entry, NULL) == MOS_OK && entry) {
+    while (!atomic_load(&backup->stop_counting) && !mos_job_cancelled(backup->job) && mos_scan_next(scan, &entry, NULL) == MOS_OK &&
+           entry) {
         mos_scan_keep(scan);
         files += entry->type != MOS_ENTRY_DIRECTORY;
         bytes += (int64_t)entry->size_bytes;
@@ -130,8 +131,8 @@ static bool find_ranges(int descriptor, const struct stat *status, struct mos_ra
 }
 
 // Reads `length_bytes` from `offset_bytes` into the assembler. *out_read: how much there was; *out_errno: why no more could be read.
-static mos_status feed(struct backup *backup, int descriptor, uint64_t offset_bytes, uint64_t length_bytes, const char *path, size_t path_bytes,
-                       uint64_t *out_read, int *out_errno, struct mos_error *error) {
+static mos_status feed(struct backup *backup, int descriptor, uint64_t offset_bytes, uint64_t length_bytes, const char *path,
+                       size_t path_bytes, uint64_t *out_read, int *out_errno, struct mos_error *error) {
     *out_read = 0;
     *out_errno = 0;
     while (*out_read < length_bytes) {
@@ -160,7 +161,8 @@ static bool same_time(const struct timespec *a, const struct timespec *b) {
 }
 
 // Content of an open regular file. The entry says afterwards what was really read.
-static mos_status read_file(struct backup *backup, struct mos_entry *entry, int descriptor, const struct stat *before, struct mos_error *error) {
+static mos_status read_file(struct backup *backup, struct mos_entry *entry, int descriptor, const struct stat *before,
+                            struct mos_error *error) {
     struct mos_range *found, whole = {0, entry->size_bytes};
     size_t range_count;
     uint64_t content_bytes;
@@ -181,8 +183,8 @@ static mos_status read_file(struct backup *backup, struct mos_entry *entry, int 
     for (; status == MOS_OK && kept < range_count && !cut; kept++) {
         uint64_t read_bytes;
         int reason;
-        status = feed(backup, descriptor, list[kept].offset_bytes, list[kept].length_bytes, entry->path, entry->path_bytes, &read_bytes, &reason,
-                      error);
+        status = feed(backup, descriptor, list[kept].offset_bytes, list[kept].length_bytes, entry->path, entry->path_bytes, &read_bytes,
+                      &reason, error);
         if (status == MOS_OK && read_bytes < list[kept].length_bytes) {
             cut = true;
             entry->size_bytes = list[kept].offset_bytes + read_bytes;
@@ -249,8 +251,6 @@ static mos_status back_up_files(struct backup *backup, struct mos_error *error) 
         mos_scan_keep(scan);
         mos_job_advance(backup->job, entry->type != MOS_ENTRY_DIRECTORY, 0, entry->path, entry->path_bytes);
     }
-    // Owner names belong to the scan: what waits goes into the tree first.
-    status = status ? status : mos_assembler_finish(backup->assembler, error);
     mos_scan_close(scan);
     return status;
 }
@@ -425,18 +425,13 @@ mos_status mos_operation_backup(mos_job *job, mos_repository *repository, const 
     status = status ? status : mos_writer_begin(repository, &options, &writer, error);
     if (status == MOS_OK) {
         Mosaajii__Engine__V1__BackupInfo *info = mos_arena_memdup(arena, wanted->info, sizeof(*info));
-        info->statistics = backup.statistics =
-            MOS_NEW(arena, Mosaajii__Engine__V1__Statistics, mosaajii__engine__v1__statistics__init);
+        info->statistics = backup.statistics = MOS_NEW(arena, Mosaajii__Engine__V1__Statistics, mosaajii__engine__v1__statistics__init);
         struct mos_record record;
         status = run(&backup, writer, repository, info, &record, error);
         if (status == MOS_OK) {
             Mosaajii__Engine__V1__BackupRecord *result =
                 MOS_NEW(arena, Mosaajii__Engine__V1__BackupRecord, mosaajii__engine__v1__backup_record__init);
-            result->info = info;
-            result->key_id = mos_arena_strdup(arena, record.key_id);
-            result->checksum = mos_arena_strdup(arena, record.checksum);
-            result->encrypted_checksum = mos_arena_strdup(arena, record.encrypted_checksum);
-            result->manifest = mos_arena_strdup(arena, record.manifest);
+            mos_record_fill(mos_arena_memdup(arena, &record, sizeof(record)), info, result);
             out->result_case = MOSAAJII__ENGINE__V1__RESULT__RESULT_BACKUP;
             out->backup = result;
         }

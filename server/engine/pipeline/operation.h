@@ -4,21 +4,27 @@
 
 #include "engine/pipeline/job.h"
 #include "engine/repo/repository.h"
+#include "engine/repo/writer.h"
 
-// Runs the request and fills in *out, whose texts live in the arena: status, message and warnings always, and what belongs to the operation.
-// Blocks until it is done or cancelled. Returns the status that stands in the result.
-mos_status mos_operation_run(mos_job *job, const Mosaajii__Engine__V1__Request *request, mos_arena *arena, Mosaajii__Engine__V1__Result *out);
+// Runs the request and fills in *out, whose texts live in the arena: status, message and warnings always, and what belongs to the
+// operation. Blocks until it is done or cancelled. Returns the status that stands in the result.
+mos_status mos_operation_run(mos_job *job, const Mosaajii__Engine__V1__Request *request, mos_arena *arena,
+                             Mosaajii__Engine__V1__Result *out);
 
 // Each fills in the result's own part.
 mos_status mos_operation_backup(mos_job *job, mos_repository *repository, const Mosaajii__Engine__V1__Request *request, mos_arena *arena,
                                 Mosaajii__Engine__V1__Result *out, struct mos_error *error);
-mos_status mos_operation_verify(mos_job *job, mos_repository *repository, const Mosaajii__Engine__V1__VerifyRequest *request, mos_arena *arena,
-                                Mosaajii__Engine__V1__Result *out, struct mos_error *error);
-mos_status mos_operation_restore(mos_job *job, mos_repository *repository, const Mosaajii__Engine__V1__RestoreRequest *request,
-                                 mos_arena *arena, Mosaajii__Engine__V1__Result *out, struct mos_error *error);
+mos_status mos_operation_verify(mos_job *job, mos_repository *repository, const Mosaajii__Engine__V1__VerifyRequest *request,
+                                mos_arena *arena, Mosaajii__Engine__V1__Result *out, struct mos_error *error);
+mos_status mos_operation_restore(mos_job *job, mos_repository *repository, const Mosaajii__Engine__V1__Request *request, mos_arena *arena,
+                                 Mosaajii__Engine__V1__Result *out, struct mos_error *error);
 mos_status mos_operation_list(mos_job *job, mos_repository *repository, const Mosaajii__Engine__V1__ListRequest *request,
                               struct mos_error *error);
 mos_status mos_operation_inventory(mos_job *job, mos_repository *repository, struct mos_error *error);
+
+// The message borrows from both.
+void mos_record_fill(const struct mos_record *record, const Mosaajii__Engine__V1__BackupInfo *info,
+                     Mosaajii__Engine__V1__BackupRecord *out);
 
 // A message in the arena: MOS_NEW(arena, Mosaajii__Engine__V1__Table, mosaajii__engine__v1__table__init).
 #define MOS_NEW(arena, type, init)                                                                                                         \

@@ -1,5 +1,5 @@
-// Worker threads that store chunks: hashing, compressing, sealing and writing happen here, in any order; whoever fills the chunks gets their
-// ids when they are done. Filling is one thread's business.
+// Worker threads that store chunks: hashing, compressing, sealing and writing happen here, in any order; whoever fills the chunks gets
+// their ids when they are done. Filling is one thread's business.
 #ifndef MOS_ENGINE_PIPELINE_POOL_H
 #define MOS_ENGINE_PIPELINE_POOL_H
 
@@ -34,7 +34,8 @@ void mos_pool_submit(mos_pool *pool, struct mos_piece *piece);
 bool mos_pool_done(mos_pool *pool, const struct mos_piece *piece);
 // Blocks until it is stored.
 mos_status mos_pool_wait(mos_pool *pool, const struct mos_piece *piece, struct mos_error *error);
-// One reference less; with the last one the piece is gone. A piece that is not stored may lose its last reference only when the pool is freed.
+// One reference less; with the last one the piece is gone. A piece that is not stored may lose its last reference only when the pool is
+// freed.
 void mos_piece_release(struct mos_piece *piece);
 
 #endif

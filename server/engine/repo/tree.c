@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "common/buffer.h"
 #include "engine/repo/reader.h"
 #include "engine/repo/tree_internal.h"
 
@@ -145,4 +146,58 @@ mos_status mos_entry_check(const struct mos_entry *entry, struct mos_error *erro
 
 size_t mos_entry_parts(const struct mos_entry *entry) {
     return entry->list_count ? entry->list_count : entry->extent_count ? 1 : 0;
+}
+
+static size_t aligned(size_t size_bytes) {
+    return (size_bytes + 15) & ~(size_t)15;
+}
+
+static void *copy_into(uint8_t **at, const void *data, size_t size_bytes) {
+    void *copy = *at;
+    if (size_bytes) {
+        memcpy(copy, data, size_bytes);
+    }
+    *at += aligned(size_bytes);
+    return copy;
+}
+
+static const char *copy_text(uint8_t **at, const char *text) {
+    return text ? copy_into(at, text, strlen(text) + 1) : NULL;
+}
+
+static size_t text_bytes(const char *text) {
+    return text ? aligned(strlen(text) + 1) : 0;
+}
+
+struct mos_entry *mos_entry_copy(const struct mos_entry *entry, size_t *out_bytes) {
+    size_t ranges_bytes = entry->range_count * sizeof(*entry->ranges);
+    size_t extents_bytes = entry->extent_count * sizeof(*entry->extents);
+    size_t lists_bytes = entry->list_count * sizeof(*entry->lists);
+    size_t xattrs_bytes = entry->xattr_count * sizeof(*entry->xattrs);
+    size_t total = aligned(sizeof(*entry)) + aligned(entry->path_bytes + 1) + text_bytes(entry->user) + text_bytes(entry->group) +
+                   (entry->link_target ? aligned(entry->link_target_bytes + 1) : 0) + aligned(ranges_bytes) + aligned(extents_bytes) +
+                   aligned(lists_bytes) + aligned(xattrs_bytes);
+    for (size_t i = 0; i < entry->xattr_count; i++) {
+        total += text_bytes(entry->xattrs[i].name) + aligned(entry->xattrs[i].value_bytes);
+    }
+    struct mos_entry *copy = mos_malloc(total);
+    uint8_t *at = (uint8_t *)copy + aligned(sizeof(*copy));
+    *copy = *entry;
+    copy->path = copy_into(&at, entry->path, entry->path_bytes + 1);
+    copy->user = copy_text(&at, entry->user);
+    copy->group = copy_text(&at, entry->group);
+    copy->link_target = entry->link_target ? copy_into(&at, entry->link_target, entry->link_target_bytes + 1) : NULL;
+    copy->ranges = copy_into(&at, entry->ranges, ranges_bytes);
+    copy->extents = copy_into(&at, entry->extents, extents_bytes);
+    copy->lists = copy_into(&at, entry->lists, lists_bytes);
+    struct mos_xattr *xattrs = copy_into(&at, entry->xattrs, xattrs_bytes);
+    for (size_t i = 0; i < entry->xattr_count; i++) {
+        xattrs[i].name = copy_text(&at, entry->xattrs[i].name);
+        xattrs[i].value = copy_into(&at, entry->xattrs[i].value, entry->xattrs[i].value_bytes);
+    }
+    copy->xattrs = xattrs;
+    if (out_bytes) {
+        *out_bytes = total;
+    }
+    return copy;
 }

@@ -100,4 +100,7 @@ bool mos_path_valid(const char *path, size_t path_bytes);
 // Everything the format asks of an entry. MOS_INVALID_ARGUMENT with one sentence.
 mos_status mos_entry_check(const struct mos_entry *entry, struct mos_error *error);
 
+// A copy with everything it points to, in one allocation: the caller's, to be freed with free. *out_bytes (may be NULL): what it takes.
+struct mos_entry *mos_entry_copy(const struct mos_entry *entry, size_t *out_bytes);
+
 #endif

@@ -37,7 +37,7 @@ static bool unescape(const char *text, char *out) {
     return true;
 }
 
-mos_status mos_sqlite_path(const char *url, mos_arena *arena, const char **out, struct mos_error *error) {
+mos_status mos_sqlite_origin(const char *url, mos_arena *arena, const char **out, struct mos_error *error) {
     static const char *const later[] = {"postgresql://", "postgres://", "mysql://", "mariadb://"};
     for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
         if (strncmp(url, later[i], strlen(later[i])) == 0) {
@@ -57,6 +57,16 @@ mos_status mos_sqlite_path(const char *url, mos_arena *arena, const char **out, 
     if (!plain || !unescape(path, plain) || !plain[1]) {
         // Not the URL itself: whatever it is, it may hold a password.
         return mos_fail_field(error, "databases", "a database URL must be file:/path or sqlite:///path");
+    }
+    *out = plain;
+    return MOS_OK;
+}
+
+mos_status mos_sqlite_path(const char *url, mos_arena *arena, const char **out, struct mos_error *error) {
+    const char *plain;
+    mos_status status = mos_sqlite_origin(url, arena, &plain, error);
+    if (status) {
+        return status;
     }
     MOS_CLEANUP_FREE char *canonical = realpath(plain, NULL);
     if (!canonical) {
@@ -133,6 +143,14 @@ static int open_source(const char *path, int flags, struct waiting *waiting, mos
     return result;
 }
 
+// Fills one database with another, in one step and so in one transaction.
+static int copy_pages(sqlite3 *to, sqlite3 *from) {
+    sqlite3_backup *backup = sqlite3_backup_init(to, "main", from, "main");
+    int result = backup ? sqlite3_backup_step(backup, -1) : sqlite3_errcode(to);
+    int finished = backup ? sqlite3_backup_finish(backup) : SQLITE_OK;
+    return result == SQLITE_DONE ? finished : finished != SQLITE_OK ? finished : result;
+}
+
 static mos_status copy_content(const char *path, int descriptor, struct waiting *waiting, mos_arena *arena, struct mos_error *error) {
     sqlite3 *source = NULL, *copy = NULL;
     int result = open_source(path, SQLITE_OPEN_READONLY, waiting, arena, &source);
@@ -148,12 +166,10 @@ static mos_status copy_content(const char *path, int descriptor, struct waiting 
     }
     mos_status status = mos_sqlite_open_descriptor(descriptor, true, &copy, error);
     if (status == MOS_OK) {
-        sqlite3_backup *backup = sqlite3_backup_init(copy, "main", source, "main");
         // In one step: were the lock given up in between, every write would begin the copy anew.
-        result = backup ? sqlite3_backup_step(backup, -1) : sqlite3_errcode(copy);
-        int finished = backup ? sqlite3_backup_finish(backup) : SQLITE_OK;
-        if (result != SQLITE_DONE) {
-            status = fail_sqlite(error, finished != SQLITE_OK ? finished : result, path, "cannot be copied");
+        result = copy_pages(copy, source);
+        if (result != SQLITE_OK) {
+            status = fail_sqlite(error, result, path, "cannot be copied");
         }
     }
     sqlite3_close(copy);
@@ -219,21 +235,20 @@ static int read_tables(sqlite3 *connection, mos_arena *arena, Mosaajii__Engine__
     return result == SQLITE_DONE ? SQLITE_OK : result;
 }
 
-static int open_unlinked(const char *scratch) {
+int mos_scratch_file(const char *scratch, struct mos_error *error) {
     int descriptor = open(scratch, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (descriptor >= 0 || (errno != EOPNOTSUPP && errno != EISDIR)) {
-        return descriptor;
-    }
-    // A file system without nameless files: the name is gone before the first byte is written.
     char *path;
-    if (asprintf(&path, "%s/copy-XXXXXX", scratch) < 0) {
-        return -1;
+    // A file system without nameless files: the name is gone before the first byte is written.
+    if (descriptor < 0 && (errno == EOPNOTSUPP || errno == EISDIR) && asprintf(&path, "%s/copy-XXXXXX", scratch) >= 0) {
+        descriptor = mkostemp(path, O_CLOEXEC);
+        if (descriptor >= 0) {
+            unlink(path);
+        }
+        free(path);
     }
-    descriptor = mkostemp(path, O_CLOEXEC);
-    if (descriptor >= 0) {
-        unlink(path);
+    if (descriptor < 0) {
+        mos_fail_errno(error, errno, "the scratch directory %s cannot be written to", scratch);
     }
-    free(path);
     return descriptor;
 }
 
@@ -251,9 +266,9 @@ mos_status mos_sqlite_copy(const char *url, const char *scratch, bool (*cancelle
     if (!S_ISREG(out->status.st_mode)) {
         return mos_fail(error, MOS_FAILED_PRECONDITION, "%s is no SQLite database: it is not a regular file", path);
     }
-    int descriptor = open_unlinked(scratch);
+    int descriptor = mos_scratch_file(scratch, error);
     if (descriptor < 0) {
-        return mos_fail_errno(error, errno, "the scratch directory %s cannot be written to", scratch);
+        return MOS_IO;
     }
     struct waiting waiting = {cancelled, context};
     sqlite3 *copy = NULL;
@@ -284,6 +299,30 @@ mos_status mos_sqlite_copy(const char *url, const char *scratch, bool (*cancelle
     out->descriptor = descriptor;
     out->database = database;
     return MOS_OK;
+}
+
+mos_status mos_sqlite_replace(int descriptor, const char *path, bool (*cancelled)(void *context), void *context, struct mos_error *error) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    struct waiting waiting = {cancelled, context};
+    sqlite3 *from, *to = NULL;
+    mos_status status = mos_sqlite_open_descriptor(descriptor, false, &from, error);
+    if (status) {
+        return status;
+    }
+    int result = sqlite3_open_v2(to_url("file:", path, "", arena), &to,
+                                 SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI | SQLITE_OPEN_PRIVATECACHE, NULL);
+    if (result == SQLITE_OK) {
+        sqlite3_extended_result_codes(to, 1);
+        sqlite3_busy_handler(to, on_busy, &waiting);
+        // The backup interface asks no busy handler; the lock that it needs is free once this one was.
+        do {
+            result = copy_pages(to, from);
+        } while ((result == SQLITE_BUSY || result == SQLITE_LOCKED) &&
+                 sqlite3_exec(to, "BEGIN IMMEDIATE; ROLLBACK", NULL, NULL, NULL) == SQLITE_OK);
+    }
+    sqlite3_close(to);
+    sqlite3_close(from);
+    return result == SQLITE_OK ? MOS_OK : fail_sqlite(error, result, path, "cannot be replaced");
 }
 
 static Mosaajii__Engine__V1__Check *make_check(mos_arena *arena, const char *database, const char *what, bool passed, const char *message) {

@@ -27,8 +27,17 @@ struct mos_database_copy {
 mos_status mos_sqlite_copy(const char *url, const char *scratch, bool (*cancelled)(void *context), void *context, mos_arena *arena,
                            struct mos_database_copy *out, struct mos_error *error);
 
+// The path that such a URL names, as it stands there; nothing needs to be at it. In the arena.
+mos_status mos_sqlite_origin(const char *url, mos_arena *arena, const char **out, struct mos_error *error);
 // The canonical path that such a URL names, in the arena.
 mos_status mos_sqlite_path(const char *url, mos_arena *arena, const char **out, struct mos_error *error);
+
+// A file in scratch that has no name any more; the caller's, to be closed. -1 on failure.
+int mos_scratch_file(const char *scratch, struct mos_error *error);
+// Puts the whole database in `descriptor` (as mos_sqlite_copy makes it) in the place of the one at `path`, or makes a new one there: in one
+// transaction by SQLite itself, so that programs that have it open see either the old or the new one. MOS_UNAVAILABLE when it stays locked
+// for a minute, MOS_FAILED_PRECONDITION when what is there is no database.
+mos_status mos_sqlite_replace(int descriptor, const char *path, bool (*cancelled)(void *context), void *context, struct mos_error *error);
 
 // Opens the database at `path` without changing anything there and compares it with what was recorded: opens, integrity, and tables with
 // their row counts. Always all three checks, in the arena.

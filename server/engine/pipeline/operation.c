@@ -1,0 +1,178 @@
+#include "engine/pipeline/operation.h"
+
+#include <string.h>
+
+#include "engine/repo/reader.h"
+
+typedef Mosaajii__Engine__V1__Result result_message;
+
+// A repository without its keyring holds nothing but noise, and a new keyring beside it would hide that: only where there is neither, both
+// are made.
+static mos_status make_keyring(const Mosaajii__Engine__V1__Request *request, mos_keyring **out, struct mos_error *error) {
+    mos_repository *repository;
+    if (mos_repository_open(request->repository, NULL, &repository, NULL) == MOS_OK) {
+        mos_repository_close(repository);
+        return mos_fail(error, MOS_FAILED_PRECONDITION,
+                        "the repository %s exists, but its keyring %s does not: put the keyring back, or choose another repository",
+                        request->repository, request->keyring);
+    }
+    return mos_keyring_create(request->keyring, out, error);
+}
+
+static mos_status init(const Mosaajii__Engine__V1__Request *request, mos_arena *arena, result_message *out, struct mos_error *error) {
+    mos_keyring *keyring = NULL;
+    mos_status status = mos_keyring_load(request->keyring, &keyring, error);
+    if (status == MOS_NOT_FOUND) {
+        status = make_keyring(request, &keyring, error);
+    }
+    if (status) {
+        return status;
+    }
+    mos_repository *repository = NULL;
+    bool created = false;
+    status = mos_repository_open(request->repository, keyring, &repository, error);
+    if (status == MOS_NOT_FOUND) {
+        status = mos_repository_create(request->repository, keyring, &repository, error);
+        created = status == MOS_OK;
+    }
+    if (status == MOS_OK) {
+        Mosaajii__Engine__V1__Repository *message =
+            MOS_NEW(arena, Mosaajii__Engine__V1__Repository, mosaajii__engine__v1__repository__init);
+        message->id = mos_arena_alloc(arena, 2 * 16 + 1);
+        mos_hex_encode(mos_repository_id(repository), 16, message->id);
+        message->format_version = MOS_REPOSITORY_FORMAT;
+        message->created = created;
+        message->key_version = (int32_t)mos_keyring_active_version(keyring);
+        out->result_case = MOSAAJII__ENGINE__V1__RESULT__RESULT_REPOSITORY;
+        out->repository = message;
+    }
+    mos_repository_close(repository);
+    mos_keyring_free(keyring);
+    return status;
+}
+
+// ---- Inventory ----
+
+struct inventory {
+    mos_job *job;
+    mos_repository *repository;
+};
+
+static mos_status send_backup(void *context, const char *backup_id, struct mos_error *error) {
+    struct inventory *inventory = context;
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    Mosaajii__Engine__V1__BackupInfo unknown = MOSAAJII__ENGINE__V1__BACKUP_INFO__INIT;
+    Mosaajii__Engine__V1__BackupRecord record = MOSAAJII__ENGINE__V1__BACKUP_RECORD__INIT;
+    Mosaajii__Engine__V1__Event event = MOSAAJII__ENGINE__V1__EVENT__INIT;
+    event.event_case = MOSAAJII__ENGINE__V1__EVENT__EVENT_BACKUP;
+    event.backup = &record;
+    mos_reader *reader = NULL;
+    struct mos_error cause = {0};
+    if (mos_reader_open(inventory->repository, backup_id, &reader, &cause) == MOS_OK) {
+        mos_record_fill(mos_reader_record(reader), mos_reader_info(reader), &record);
+    } else {
+        unknown.id = (char *)backup_id;
+        record.info = &unknown;
+        record.error = mos_job_text(arena, cause.message);
+    }
+    mos_job_send(inventory->job, &event);
+    mos_reader_close(reader);
+    return mos_job_check(inventory->job, error);
+}
+
+void mos_record_fill(const struct mos_record *record, const Mosaajii__Engine__V1__BackupInfo *info,
+                     Mosaajii__Engine__V1__BackupRecord *out) {
+    out->info = (Mosaajii__Engine__V1__BackupInfo *)info;
+    out->key_id = (char *)record->key_id;
+    out->checksum = (char *)record->checksum;
+    out->encrypted_checksum = (char *)record->encrypted_checksum;
+    out->manifest = (char *)record->manifest;
+}
+
+mos_status mos_operation_inventory(mos_job *job, mos_repository *repository, struct mos_error *error) {
+    struct inventory inventory = {job, repository};
+    return mos_repository_each_backup(repository, send_backup, &inventory, error);
+}
+
+// ---- Deletion ----
+
+static char **copy_names(mos_arena *arena, char *const *names, size_t count) {
+    char **copies = mos_arena_array(arena, char *, count);
+    for (size_t i = 0; i < count; i++) {
+        copies[i] = mos_arena_strdup(arena, names[i]);
+    }
+    return copies;
+}
+
+static mos_status delete_backup(mos_job *job, mos_repository *repository, const char *backup_id, mos_arena *arena, result_message *out,
+                                struct mos_error *error) {
+    mos_job_phase(job, "deleting");
+    struct mos_deletion deletion;
+    mos_status status = mos_repository_delete(repository, backup_id, &deletion, error);
+    if (status == MOS_OK) {
+        Mosaajii__Engine__V1__Deletion *message = MOS_NEW(arena, Mosaajii__Engine__V1__Deletion, mosaajii__engine__v1__deletion__init);
+        message->bytes_freed = deletion.bytes_freed;
+        message->bytes_pending = deletion.bytes_pending;
+        message->packs_removed = copy_names(arena, deletion.packs_removed, deletion.packs_removed_count);
+        message->n_packs_removed = deletion.packs_removed_count;
+        message->packs_kept = copy_names(arena, deletion.packs_kept, deletion.packs_kept_count);
+        message->n_packs_kept = deletion.packs_kept_count;
+        out->result_case = MOSAAJII__ENGINE__V1__RESULT__RESULT_DELETION;
+        out->deletion = message;
+        if (*deletion.notice) {
+            mos_job_warn(job, "", 0, deletion.notice);
+        }
+    }
+    mos_deletion_free(&deletion);
+    return status;
+}
+
+// ---- All of them ----
+
+static mos_status run(mos_job *job, const Mosaajii__Engine__V1__Request *request, mos_arena *arena, result_message *out,
+                      struct mos_error *error) {
+    if (request->operation_case == MOSAAJII__ENGINE__V1__REQUEST__OPERATION_INIT) {
+        return init(request, arena, out, error);
+    }
+    mos_keyring *keyring = NULL;
+    mos_repository *repository = NULL;
+    mos_status status = mos_keyring_load(request->keyring, &keyring, error);
+    status = status ? status : mos_repository_open(request->repository, keyring, &repository, error);
+    if (status == MOS_OK) {
+        switch (request->operation_case) {
+        case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_BACKUP:
+            status = mos_operation_backup(job, repository, request, arena, out, error);
+            break;
+        case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_VERIFY:
+            status = mos_operation_verify(job, repository, request->verify, arena, out, error);
+            break;
+        case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_RESTORE:
+            status = mos_operation_restore(job, repository, request, arena, out, error);
+            break;
+        case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_DELETE:
+            status = delete_backup(job, repository, request->delete_->backup_id, arena, out, error);
+            break;
+        case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_LIST:
+            status = mos_operation_list(job, repository, request->list, error);
+            break;
+        case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_INVENTORY:
+            status = mos_operation_inventory(job, repository, error);
+            break;
+        default:
+            status = mos_fail(error, MOS_UNIMPLEMENTED, "this engine does not know the operation it was asked for");
+        }
+    }
+    mos_repository_close(repository);
+    mos_keyring_free(keyring);
+    return status;
+}
+
+mos_status mos_operation_run(mos_job *job, const Mosaajii__Engine__V1__Request *request, mos_arena *arena, result_message *out) {
+    struct mos_error error = {0};
+    mosaajii__engine__v1__result__init(out);
+    mos_status status = run(job, request, arena, out, &error);
+    out->status = (char *)mos_status_name(status);
+    out->message = status ? mos_arena_strdup(arena, mos_job_text(arena, error.message)) : "";
+    out->warnings = mos_job_warnings(job);
+    return status;
+}
