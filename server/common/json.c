@@ -278,7 +278,7 @@ const char *mos_json_text(const struct mos_json *json, const char *name) {
     return member && member->kind == MOS_JSON_STRING ? member->string : NULL;
 }
 
-void mos_json_append(struct mos_buffer *out, const char *text) {
+void mos_json_append_text(struct mos_buffer *out, const char *text) {
     mos_buffer_append_byte(out, '"');
     for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
         if (*c == '"' || *c == '\\') {

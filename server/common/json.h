@@ -30,6 +30,6 @@ const struct mos_json *mos_json_member(const struct mos_json *json, const char *
 const char *mos_json_text(const struct mos_json *json, const char *name);
 
 // A text as a JSON string, with its quotes. It must be UTF-8.
-void mos_json_append(struct mos_buffer *out, const char *text);
+void mos_json_append_text(struct mos_buffer *out, const char *text);
 
 #endif

@@ -197,6 +197,17 @@ static mos_status find_engine(struct program *program, struct mos_error *error) 
 
 // ---- Making and taking apart ----
 
+static mos_status open_trail(struct program *program, struct mos_error *error) {
+    MOS_CLEANUP_FREE char *key = join(program->home, "keys/audit.key");
+    MOS_CLEANUP_FREE char *folder = join(mos_setting_text(program->settings, MOS_SETTING_MOSAAJII_REPOSITORY), "audit");
+    mos_status status = mos_trail_create(&program->trail, program->catalog, key, folder, error);
+    if (status == MOS_OK) {
+        const struct mos_audit_detail detail = {"version", MOSAAJII_VERSION};
+        mos_trail_note(program->trail, "Server.Start", "", MOS_OK, &detail, 1);
+    }
+    return status;
+}
+
 static mos_status open_state(struct program *program, struct mos_error *error) {
     const mos_settings *settings = program->settings;
     mos_status status = find_engine(program, error);
@@ -206,6 +217,9 @@ static mos_status open_state(struct program *program, struct mos_error *error) {
     if (status == MOS_OK) {
         MOS_CLEANUP_FREE char *path = join(program->home, "catalog.db");
         status = mos_catalog_open(&program->catalog, path, error);
+    }
+    if (status == MOS_OK) {
+        status = open_trail(program, error);
     }
     if (status != MOS_OK) {
         return status;
@@ -227,18 +241,6 @@ static mos_status open_state(struct program *program, struct mos_error *error) {
     return mos_queue_settle(program->queue, error);
 }
 
-static mos_status open_trail(struct program *program, struct mos_error *error) {
-    MOS_CLEANUP_FREE char *key = join(program->home, "keys/audit.key");
-    MOS_CLEANUP_FREE char *folder = join(mos_setting_text(program->settings, MOS_SETTING_MOSAAJII_REPOSITORY), "audit");
-    mos_status status = mos_trail_create(&program->trail, program->catalog, key, folder, error);
-    if (status == MOS_OK) {
-        const struct mos_audit_detail detail = {"version", MOSAAJII_VERSION};
-        mos_trail_note(program->trail, "Server.Start", "", MOS_OK, &detail, 1);
-        status = mos_trail_start(program->trail, error);
-    }
-    return status;
-}
-
 static mos_status make_server(struct program *program, struct mos_error *error) {
     const mos_settings *settings = program->settings;
     const char *token_file = mos_setting_text(settings, MOS_SETTING_MOSAAJII_TOKEN_FILE);
@@ -249,7 +251,7 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
         .second_person_ns = mos_setting_flag(settings, MOS_SETTING_MOSAAJII_SECOND_PERSON)
                                 ? mos_setting_number(settings, MOS_SETTING_MOSAAJII_SECOND_PERSON_MINUTES) * 60 * MOS_NS_PER_SECOND
                                 : 0};
-    mos_status status = open_trail(program, error);
+    mos_status status = mos_trail_start(program->trail, error);
     if (status == MOS_OK) {
         status = mos_access_create(&program->access, program->catalog, &access_options, error);
     }

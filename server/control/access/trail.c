@@ -26,6 +26,8 @@ struct mos_trail {
 
     // Signing, one at a time.
     pthread_mutex_t mutex;
+    // The repository is there, so that something may be written into its folder.
+    bool ready;
     struct mos_audit_checkpoint last;
     bool complained;
 
@@ -245,7 +247,7 @@ static mos_status sign_head(mos_trail *trail, struct mos_error *error) {
 mos_status mos_trail_checkpoint(mos_trail *trail, struct mos_error *error) {
     struct mos_error local = {0};
     pthread_mutex_lock(&trail->mutex);
-    mos_status status = sign_head(trail, &local);
+    mos_status status = trail->ready ? sign_head(trail, &local) : MOS_OK;
     if (status != MOS_OK && !trail->complained) {
         mos_log_error("the audit trail could not be signed for", MOS_TEXT("reason", local.message));
     }
@@ -367,6 +369,9 @@ mos_status mos_trail_create(mos_trail **out, mos_catalog *catalog, const char *k
 }
 
 mos_status mos_trail_start(mos_trail *trail, struct mos_error *error) {
+    pthread_mutex_lock(&trail->mutex);
+    trail->ready = true;
+    pthread_mutex_unlock(&trail->mutex);
     int code = pthread_create(&trail->thread, NULL, thread_main, trail);
     trail->runs = code == 0;
     return code == 0 ? MOS_OK : mos_fail_errno(error, code, "starting a thread for the audit trail");

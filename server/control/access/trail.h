@@ -16,7 +16,7 @@ typedef struct mos_trail mos_trail;
 // made when the first is. Looks at the newest checkpoint: where the catalog does not have what was signed for, that is logged and
 // recorded, and the trail goes on behind it. Signs nothing yet. On MOS_OK *out is the caller's, to be destroyed.
 mos_status mos_trail_create(mos_trail **out, mos_catalog *catalog, const char *key_path, const char *folder, struct mos_error *error);
-// Signs for what was added every half minute, on a thread of its own.
+// The repository is there: from now on what was added is signed for, each half minute, on a thread of its own. Before, nothing is.
 mos_status mos_trail_start(mos_trail *trail, struct mos_error *error);
 // Signs for the last. NULL is fine.
 void mos_trail_destroy(mos_trail *trail);

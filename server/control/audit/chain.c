@@ -85,9 +85,9 @@ void mos_audit_append_details(struct mos_buffer *out, const struct mos_audit_ent
     mos_buffer_append_byte(out, '{');
     for (size_t i = 0; i < entry->detail_count; i++) {
         mos_buffer_append_text(out, i > 0 ? "," : "");
-        mos_json_append(out, entry->details[i].name);
+        mos_json_append_text(out, entry->details[i].name);
         mos_buffer_append_byte(out, ':');
-        mos_json_append(out, entry->details[i].value);
+        mos_json_append_text(out, entry->details[i].value);
     }
     mos_buffer_append_byte(out, '}');
 }
@@ -201,7 +201,7 @@ void mos_audit_append_entry(struct mos_buffer *out, const struct mos_audit_entry
     mos_buffer_printf(out, "{\"entry\":%lld", (long long)entry->sequence);
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         mos_buffer_printf(out, ",\"%s\":", names[i]);
-        mos_json_append(out, texts[i]);
+        mos_json_append_text(out, texts[i]);
     }
     mos_buffer_append_text(out, ",\"details\":");
     mos_audit_append_details(out, entry);

@@ -37,6 +37,9 @@ struct mos_backup {
     int64_t verified_at_unix_ns;
     bool damaged;
     const char *created_by;
+    // Nobody may delete it before this time, nor while it is held. 0: not locked.
+    int64_t locked_until_unix_ns;
+    bool legal_hold;
     // What the engine said of it when it was committed.
     struct mos_blob facts;
 };

@@ -284,6 +284,21 @@ static void prepare(struct mos_call *call) {
     mos_metadata_list_add(call, &call->headers, "x-request-id", call->request_id, strlen(call->request_id));
 }
 
+// A known caller who was refused: whoever records that wants to know what was asked for.
+static void show_refused(struct mos_call *call) {
+    struct mos_error refusal = call->error;
+    ProtobufCMessage *request = NULL;
+    grpc_byte_buffer *buffer = call->request;
+    if (!call->caller_name || !buffer || !call->route || !call->route->implemented) {
+        return;
+    }
+    call->request = NULL;
+    if (mos_call_unpack(call, buffer, call->route->method->request, call->arena, &request) == MOS_OK) {
+        call->request_message = request;
+    }
+    call->error = refusal;
+}
+
 static void run_handler(struct mos_pool_work *work) {
     struct mos_call *call = (struct mos_call *)((char *)work - offsetof(struct mos_call, work));
     prepare(call);
@@ -296,6 +311,8 @@ static void run_handler(struct mos_pool_work *work) {
     grpc_byte_buffer *response = NULL;
     if (status == MOS_OK) {
         status = handle(call, &response);
+    } else {
+        show_refused(call);
     }
     end_call(call, status, response, begun);
 }

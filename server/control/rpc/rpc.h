@@ -150,7 +150,8 @@ const struct mos_method_descriptor *mos_call_method(const struct mos_call *call)
 bool mos_call_is_builtin(const struct mos_call *call);
 // What was given when the service was added.
 void *mos_call_user(const struct mos_call *call);
-// The single message of the client, and the handler's answer to it; NULL before they are there, and where they are streamed.
+// The single message of the client (also of a known caller who was refused), and the handler's answer to it; NULL before they are there,
+// and where they are streamed.
 const ProtobufCMessage *mos_call_request(const struct mos_call *call);
 const ProtobufCMessage *mos_call_response(const struct mos_call *call);
 mos_arena *mos_call_arena(struct mos_call *call);
