@@ -1,5 +1,6 @@
 #include "control/access/second.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/clock.h"
@@ -35,9 +36,11 @@ static mos_status ask_or_use(mos_catalog_session *session, void *argument, struc
                                           .resource = act->resource,
                                           .requested_by = act->caller,
                                           .requested_at_unix_ns = now_ns,
-                                          .expires_at_unix_ns = now_ns + act->wait_ns};
+                                          .expires_at_unix_ns = now_ns + act->wait_ns,
+                                          .confirmed_by = ""};
+    } else {
+        snprintf(act->id, sizeof(act->id), "%s", found.id);
     }
-    memcpy(act->id, found.id, strlen(found.id) + 1);
     act->expires_at_unix_ns = found.expires_at_unix_ns;
     act->confirmed = *found.confirmed_by != 0;
     found.used_at_unix_ns = act->confirmed ? now_ns : 0;
