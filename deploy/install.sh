@@ -7,7 +7,7 @@ packages=(
   gcc libc6-dev cmake ninja-build pkg-config protobuf-compiler libprotoc-dev protobuf-c-compiler libprotobuf-c-dev grpc-proto
   libgrpc-dev android-libboringssl-dev libzstd-dev libsqlite3-dev libsodium-dev
   # tests
-  libcunit1-dev python3 python3-venv sqlite3 rsync acl attr openssl binutils git ca-certificates
+  libcunit1-dev python3 python3-venv sqlite3 rsync acl attr openssl binutils git ca-certificates chromium
   # lint, fuzz
   clang clang-format clang-tidy libclang-rt-14-dev
 )

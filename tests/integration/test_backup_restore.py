@@ -148,12 +148,9 @@ def test_second_backup_writes_almost_nothing(start, tmp_path):
     assert third.statistics.bytes_written < first.statistics.bytes_written / 10
     for name, backup in (("first", first), ("third", third)):
         client.restore(backup.id, server.restore_root / name)
-    assert digest(f"{server.restore_root}/third{source}") == digest(source)
-    changed = {
-        path
-        for path, content in digest(f"{server.restore_root}/first{source}").items()
-        if content != digest(source)[path]
-    }
+    now = digest(source)
+    assert digest(f"{server.restore_root}/third{source}") == now
+    changed = {path for path, content in digest(f"{server.restore_root}/first{source}").items() if content != now[path]}
     assert changed == {"part-0/file-00000.dat"}
 
 

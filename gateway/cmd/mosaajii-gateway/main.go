@@ -27,7 +27,7 @@ const (
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 2 * time.Minute
 	grace         = 10 * time.Second
-	// The handler answers what is larger than its own limit; this one only protects it.
+	// The handler answers what is larger than its own limit; this one only protects the library.
 	headerLimitBytes = 64 << 10
 )
 
@@ -119,7 +119,7 @@ func serve(s *settings.Settings, logger *slog.Logger) error {
 			ended <- server.ServeTLS(listener, "", "")
 			return
 		}
-		ended <- server.Serve(listener)
+		ended <- server.Serve(rest.Enveloped(listener))
 	}()
 	logger.Info("ready", "address", listener.Addr().String(), "server", s.Server, "tls", len(certificates) > 0, "version", version)
 	select {

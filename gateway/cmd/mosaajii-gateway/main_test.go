@@ -89,6 +89,48 @@ func TestStartsWithoutAServerAndStopsCleanly(t *testing.T) {
 	}
 }
 
+// What the HTTP library refuses before any handler comes in the envelope too.
+func TestRequestsThatAreNone(t *testing.T) {
+	address, stop := start(t, "MOSAAJII_SERVER=127.0.0.1:1")
+	for _, c := range []struct {
+		request string
+		status  int
+		code    string
+	}{
+		{"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Large: " + strings.Repeat("x", 1<<20) + "\r\n\r\n", 431, "RESOURCE_EXHAUSTED"},
+		{"GET /healthz HTTP/1.1\r\n\r\n", 400, "INVALID_ARGUMENT"},
+		{"nonsense\r\n\r\n", 400, "INVALID_ARGUMENT"},
+		{"GET /healthz HTTP/1.1\r\nHost: x\r\na b: c\r\n\r\n", 400, "INVALID_ARGUMENT"},
+		{"POST /api/backups HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n", 501, "UNIMPLEMENTED"},
+		{"GET /healthz HTTP/3.0\r\nHost: x\r\n\r\n", 505, "UNIMPLEMENTED"},
+	} {
+		connection, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The gateway may answer and close before it has read it all.
+		_, _ = io.WriteString(connection, c.request)
+		response, err := http.ReadResponse(bufio.NewReader(connection), nil)
+		if err != nil {
+			t.Fatalf("%.40q: %v", c.request, err)
+		}
+		var envelope struct {
+			Success     *bool
+			Error, Code string
+			Details     []any
+		}
+		err = json.NewDecoder(response.Body).Decode(&envelope)
+		connection.Close()
+		if err != nil || response.StatusCode != c.status || envelope.Code != c.code || envelope.Error == "" || envelope.Success == nil || *envelope.Success ||
+			envelope.Details == nil || response.Header.Get("Content-Type") != "application/json" || !response.Close {
+			t.Errorf("%.40q: %v, %s, %+v", c.request, err, response.Status, envelope)
+		}
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestArgumentsAndSettings(t *testing.T) {
 	for _, c := range []struct {
 		arguments, environment []string

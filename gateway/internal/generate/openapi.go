@@ -26,7 +26,8 @@ const about = `Encrypted backups and disaster recovery.
 Every call but the two of health needs ` + "`Authorization: Bearer <token>`" + `. A success is ` + "`{\"success\": true, \"data\": …}`" + `, a list has
 ` + "`pagination`" + ` beside its array, a delete or an acknowledge answers a ` + "`message`" + `. An error is
 ` + "`{\"success\": false, \"error\": \"one sentence\", \"code\": \"NOT_FOUND\", \"details\": […]}`" + ` with the canonical gRPC code, and the HTTP status that
-gRPC maps it to (413 and 431 where a body or the headers are too large, 405 where a method is not possible).
+gRPC maps it to (413 and 431 where a body or the headers are too large, 415 where a body is no JSON by its Content-Type, 405 where a method is not
+possible).
 
 Fields that a request leaves out take their defaults; unknown fields are ignored. In answers every field is present; what is not set is null,
 empty, 0 or false. Times are RFC 3339 in UTC, counts and sizes are numbers.`
@@ -70,6 +71,7 @@ func makeDocument(routes []route, files *protoregistry.Files) ([]byte, error) {
 	}
 	paths["/healthz"] = object{"get": healthOperation("health", "The gateway runs.", "")}
 	paths["/readyz"] = object{"get": healthOperation("readiness", "The gateway and the server behind it can take calls.", "The server is away or not serving.")}
+	paths["/api/session"] = d.sessionOperations()
 	list := []any{}
 	for _, name := range slices.Sorted(maps.Keys(tags)) {
 		list = append(list, object{"name": name})
@@ -86,7 +88,7 @@ func makeDocument(routes []route, files *protoregistry.Files) ([]byte, error) {
 	document := object{
 		"openapi":  "3.1.0",
 		"info":     object{"title": "Mosaajii Backup", "version": "v1", "description": about},
-		"tags":     append(list, object{"name": "Health"}),
+		"tags":     append(list, object{"name": "Session"}, object{"name": "Health"}),
 		"paths":    paths,
 		"security": []any{object{"bearer": []string{}}},
 		"components": object{
@@ -94,8 +96,8 @@ func makeDocument(routes []route, files *protoregistry.Files) ([]byte, error) {
 			"responses": problemResponses(),
 			"securitySchemes": object{
 				"bearer": object{"type": "http", "scheme": "bearer", "description": "A token of this server, or an access token of the POS."},
-				"accessToken": object{"type": "apiKey", "in": "query", "name": "access_token",
-					"description": "The token in the address, for a browser's EventSource, which can set no header. Only on watch routes; addresses may end in logs of proxies, so a short-lived token of the role VIEWER is best."},
+				"session": object{"type": "apiKey", "in": "cookie", "name": "mosaajii_session",
+					"description": "For a browser's EventSource, which can set no header: `POST /api/session` with the token in its header gives this cookie. Only on watch routes, and only for pages of the gateway's own origin."},
 			},
 		},
 	}
@@ -128,14 +130,18 @@ func describe(schema object, text string) object {
 	return schema
 }
 
+// jsonName makes policyName of policy.name: many readers of such documents take a point in a parameter's name for something of their own.
 func jsonName(message protoreflect.MessageDescriptor, path string) string {
-	var names []string
+	name := ""
 	for part := range strings.SplitSeq(path, ".") {
 		field := message.Fields().ByName(protoreflect.Name(part))
-		names = append(names, field.JSONName())
-		message = field.Message()
+		next := field.JSONName()
+		if name != "" {
+			next = strings.ToUpper(next[:1]) + next[1:]
+		}
+		name, message = name+next, field.Message()
 	}
-	return strings.Join(names, ".")
+	return name
 }
 
 func reference(name string) object { return object{"$ref": "#/components/schemas/" + name} }
@@ -176,7 +182,7 @@ func (d *documenter) operation(r route, method protoreflect.MethodDescriptor) ob
 		parameters = append(parameters, object{"name": "Last-Event-ID", "in": "header",
 			"description": "As `afterSequence`, and before it: what a browser's EventSource sends when it comes back.",
 			"schema":      object{"type": "integer", "format": "int64", "minimum": 0, "maximum": math.MaxInt64}})
-		operation["security"] = []any{object{"bearer": []string{}}, object{"accessToken": []string{}}}
+		operation["security"] = []any{object{"bearer": []string{}}, object{"session": []string{}}}
 	}
 	if len(parameters) > 0 {
 		operation["parameters"] = parameters
@@ -369,18 +375,19 @@ func (d *documenter) responses(method protoreflect.MethodDescriptor, kind shape.
 		success["content"] = content(media, object{"type": "string", "format": "binary"})
 	}
 	for status, p := range problems {
-		if (status != "404" || parameter) && (status != "413" || body) {
+		if (status != "404" || parameter) && (status != "413" && status != "415" || body) {
 			responses[status] = object{"$ref": "#/components/responses/" + p.name}
 		}
 	}
 	return responses
 }
 
-// What any call may answer instead; 404 only with a parameter in its path, 413 only with a body.
+// What any call may answer instead; 404 only with a parameter in its path, 413 and 415 only with a body.
 var problems = map[string]struct{ name, text string }{
 	"400": {"BadRequest", "The request cannot be carried out as it is."}, "401": {"Unauthenticated", "No valid token."},
 	"403": {"PermissionDenied", "The token has not the right."}, "404": {"NotFound", "There is no such record."},
-	"413": {"TooLarge", "The body is too large."}, "429": {"ResourceExhausted", "Too much at a time."},
+	"413": {"TooLarge", "The body is too large."}, "415": {"UnsupportedMediaType", "The body is no JSON by its headers."},
+	"429": {"ResourceExhausted", "Too much at a time."},
 	"500": {"Internal", "The server has a fault."}, "501": {"Unimplemented", "Not available in this version."},
 	"503": {"Unavailable", "The server is away; try again shortly."}, "default": {"Failure", "Another error."},
 }
@@ -391,6 +398,22 @@ func problemResponses() object {
 		responses[p.name] = object{"description": p.text, "content": content("application/json", reference("Error"))}
 	}
 	return responses
+}
+
+// sessionOperations are the gateway's own: they are no calls of the server.
+func (d *documenter) sessionOperations() object {
+	operation := func(name, summary string, statuses ...string) object {
+		responses := object{"200": object{"description": "Done.", "content": content("application/json", envelope(object{"message": object{"type": "string"}}))}}
+		for _, status := range statuses {
+			responses[status] = object{"$ref": "#/components/responses/" + problems[status].name}
+		}
+		return object{"operationId": name, "summary": summary, "tags": []string{"Session"}, "responses": responses}
+	}
+	open := operation("openSession", "Gives the token to the browser as a cookie, for EventSource.", "400", "401", "403", "429", "503", "default")
+	open["description"] = "The cookie is out of reach of scripts, is sent to this origin alone, ends with the browser, and counts on watch routes only. The token must be one that may read."
+	closed := operation("closeSession", "Takes the cookie away.", "default")
+	closed["security"] = []any{}
+	return object{"post": open, "delete": closed}
 }
 
 func healthOperation(name, summary, unavailable string) object {

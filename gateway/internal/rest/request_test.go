@@ -177,3 +177,27 @@ func TestFilters(t *testing.T) {
 		t.Fatalf("the server was asked: %v", f.last(t).request)
 	}
 }
+
+func TestBodiesThatAreNoJSONByTheirHeaders(t *testing.T) {
+	g, f := pair(t)
+	for _, fine := range []string{"application/json", "Application/JSON; charset=utf-8", "application/problem+json", ""} {
+		g.request("POST", "/api/backups", `{"type":"FULL"}`, "Content-Type", fine).want(201)
+	}
+	// Who sends nothing needs to say nothing of it.
+	g.request("POST", "/api/backups/b/verify", "", "Content-Type", "text/plain").want(200)
+	before := f.count()
+	for _, wrong := range []string{"text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml", "json", ";"} {
+		sentence, _ := g.request("POST", "/api/backups", `{"type":"FULL"}`, "Content-Type", wrong).refused(415, "INVALID_ARGUMENT")
+		if sentence != `the body's Content-Type is "`+wrong+`"; allowed is application/json` {
+			t.Error(sentence)
+		}
+	}
+	sentence, _ := g.request("POST", "/api/backups", "\x1f\x8b", "Content-Encoding", "gzip").refused(415, "INVALID_ARGUMENT")
+	if sentence != `the body's Content-Encoding is "gzip"; allowed is none` {
+		t.Error(sentence)
+	}
+	g.request("POST", "/api/backups", `{"type":"FULL"}`, "Content-Encoding", "identity").want(201)
+	if f.count() != before+1 {
+		t.Fatal("the server was asked")
+	}
+}

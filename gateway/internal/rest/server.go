@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"mime"
 	"net"
 	"net/http"
 	"net/netip"
@@ -65,6 +66,7 @@ type Server struct {
 	static         http.Handler
 	outer          http.Handler
 	health         grpc_health_v1.HealthClient
+	backups        backupv1.BackupServiceClient
 	streams        chan struct{}
 	callTimeout    time.Duration
 	openAfter      time.Duration
@@ -76,7 +78,7 @@ type Server struct {
 // New makes the handler over a connection to the server.
 func New(connection *grpc.ClientConn, options Options) (*Server, error) {
 	s := &Server{log: options.Log, trusted: options.TrustedProxies, health: grpc_health_v1.NewHealthClient(connection),
-		callTimeout: options.CallTimeout, openAfter: options.OpenAfter, heartbeatEvery: options.HeartbeatEvery}
+		backups: backupv1.NewBackupServiceClient(connection), callTimeout: options.CallTimeout, openAfter: options.OpenAfter, heartbeatEvery: options.HeartbeatEvery}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -156,6 +158,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			fmt.Sprintf("the request's headers are larger than %d bytes", maxHeaderBytes), nil}).write(out, r)
 		return
 	}
+	// Nobody holds a connection with a body that never comes; what becomes of the body is decided later. No error where the connection knows
+	// no deadlines, as in tests.
+	if r.ContentLength != 0 {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
+	}
 	s.outer.ServeHTTP(out, r)
 }
 
@@ -199,6 +206,10 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 		s.static.ServeHTTP(w, r)
 		return
 	}
+	if r.URL.Path == sessionPath {
+		s.session(w, r)
+		return
+	}
 	if !utf8.ValidString(r.URL.Path) || strings.ContainsRune(r.URL.Path, 0) {
 		fail(codes.InvalidArgument, "the path is not valid UTF-8").write(w, r)
 		return
@@ -235,7 +246,7 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, route *routes.Rout
 		fail(codes.InvalidArgument, "the query string is not properly escaped").write(w, r)
 		return
 	}
-	header, p := forwarded(r, route, query)
+	header, p := forwarded(r, route)
 	if p == nil {
 		p = checkQuery(r, route, query)
 	}
@@ -250,7 +261,7 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, route *routes.Rout
 	}
 	stream := route.Call.IsStreamingServer()
 	if stream && s.stopping.Err() != nil {
-		fail(codes.Unavailable, errStopping.Error()).write(w, r)
+		refuse(w, r, fail(codes.Unavailable, errStopping.Error()))
 		return
 	}
 	if stream {
@@ -258,7 +269,7 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, route *routes.Rout
 		case s.streams <- struct{}{}:
 			defer func() { <-s.streams }()
 		default:
-			fail(codes.ResourceExhausted, fmt.Sprintf("%d streams are open already; try again later", cap(s.streams))).write(w, r)
+			refuse(w, r, fail(codes.ResourceExhausted, fmt.Sprintf("%d streams are open already; try again later", cap(s.streams))))
 			return
 		}
 	}
@@ -290,7 +301,7 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request, route *routes.Rout
 }
 
 // forwarded gives the headers that the handlers may see: the token, and what decides about the form of the answer.
-func forwarded(r *http.Request, route *routes.Route, query url.Values) (http.Header, *problem) {
+func forwarded(r *http.Request, route *routes.Route) (http.Header, *problem) {
 	header := http.Header{"Content-Type": {"application/json"}}
 	for _, name := range []string{"Accept", "Accept-Encoding", "Last-Event-ID"} {
 		if values := r.Header.Values(name); len(values) > 0 {
@@ -298,13 +309,21 @@ func forwarded(r *http.Request, route *routes.Route, query url.Values) (http.Hea
 		}
 	}
 	given := r.Header.Values("Authorization")
-	// An EventSource can set no header. The parameter goes no further than here.
-	if parameter := query.Get("access_token"); route.Watch && len(given) == 0 && parameter != "" {
-		given = []string{"Bearer " + parameter}
+	if route.Watch && len(given) == 0 {
+		given = fromSession(r)
 	}
-	query.Del("access_token")
+	authorization, p := bearer(given)
+	if p != nil {
+		return nil, p
+	}
+	header.Set("Authorization", authorization)
+	return header, nil
+}
+
+// bearer checks the form of a token; whether it is one only the server knows.
+func bearer(given []string) (string, *problem) {
 	if len(given) != 1 {
-		return nil, fail(codes.Unauthenticated, "this call needs the header Authorization: Bearer <token>")
+		return "", fail(codes.Unauthenticated, "this call needs the header Authorization: Bearer <token>")
 	}
 	scheme, token, _ := strings.Cut(given[0], " ")
 	fine := strings.EqualFold(scheme, "Bearer") && token != "" && len(token) <= maxTokenBytes
@@ -312,10 +331,9 @@ func forwarded(r *http.Request, route *routes.Route, query url.Values) (http.Hea
 		fine = fine && c > ' ' && c < 0x7f
 	}
 	if !fine {
-		return nil, fail(codes.Unauthenticated, "the header Authorization is not of the form Bearer <token>")
+		return "", fail(codes.Unauthenticated, "the header Authorization is not of the form Bearer <token>")
 	}
-	header.Set("Authorization", given[0])
-	return header, nil
+	return given[0], nil
 }
 
 // checkQuery checks the query string and puts the place to go on from into it.
@@ -344,16 +362,10 @@ func checkQuery(r *http.Request, route *routes.Route, query url.Values) *problem
 	return nil
 }
 
-// readBody reads and checks the body where the route has one. What is not read is none of the call.
+// readBody reads the body, and checks it where the route has one. It is read to its end in any case: only then does the connection tell
+// when the client goes away.
 func readBody(w http.ResponseWriter, r *http.Request, route *routes.Route) ([]byte, *problem) {
-	if route.Body == nil {
-		return nil, nil
-	}
-	control := http.NewResponseController(w)
-	// No error where the connection knows no deadlines, as in tests.
-	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout))
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBodyBytes))
-	_ = control.SetReadDeadline(time.Time{})
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
@@ -362,6 +374,14 @@ func readBody(w http.ResponseWriter, r *http.Request, route *routes.Route) ([]by
 	case err != nil:
 		return nil, fail(codes.InvalidArgument, "the body ended too early")
 	}
+	// From here on the call may take longer.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
+	if route.Body == nil || len(body) == 0 {
+		return nil, nil
+	}
+	if p := checkKind(r.Header); p != nil {
+		return nil, p
+	}
 	if violations := wire.CheckBody(route.Body, body); len(violations) > 0 {
 		return nil, invalid(violations)
 	}
@@ -369,4 +389,22 @@ func readBody(w http.ResponseWriter, r *http.Request, route *routes.Route) ([]by
 		body = nil
 	}
 	return body, nil
+}
+
+// checkKind says whether the headers of a body are those of plain JSON; who does not say what it is means JSON.
+func checkKind(header http.Header) *problem {
+	wrong := func(name, allowed string) *problem {
+		return &problem{http.StatusUnsupportedMediaType, codes.InvalidArgument,
+			fmt.Sprintf("the body's %s is \"%s\"; allowed is %s", name, show(header.Get(name)), allowed), nil}
+	}
+	if coding := header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return wrong("Content-Encoding", "none")
+	}
+	if kind := header.Get("Content-Type"); kind != "" {
+		media, _, err := mime.ParseMediaType(kind)
+		if err != nil || media != "application/json" && !strings.HasSuffix(media, "+json") {
+			return wrong("Content-Type", "application/json")
+		}
+	}
+	return nil
 }

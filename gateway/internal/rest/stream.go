@@ -146,7 +146,7 @@ func (s *stream) finish(ctx context.Context, err error) {
 		p = fail(codes.Unavailable, errStopping.Error())
 	}
 	if !s.opened {
-		p.write(s.w, s.r)
+		refuse(s.w, s.r, p)
 		return
 	}
 	infoOf(ctx).code, infoOf(ctx).problem = codeName(p.code), p.message
@@ -155,6 +155,19 @@ func (s *stream) finish(ctx context.Context, err error) {
 		panic(http.ErrAbortHandler)
 	}
 	s.write(last)
+}
+
+// refuse answers for a stream that could not be opened. An EventSource comes back by itself after a cut, but gives up for good at any
+// status but 200; so one that came back is told in an event of what will pass.
+func refuse(w http.ResponseWriter, r *http.Request, p *problem) {
+	_, sse := formOf(r).(eventForm)
+	if passing := p.code == codes.Unavailable || p.code == codes.ResourceExhausted; !passing || !sse || r.Header.Get("Last-Event-ID") == "" {
+		p.write(w, r)
+		return
+	}
+	infoOf(r.Context()).code, infoOf(r.Context()).problem = codeName(p.code), p.message
+	s := &stream{w: w, r: r, control: http.NewResponseController(w), form: eventForm{}}
+	s.write(s.form.failure(p))
 }
 
 func formOf(r *http.Request) form {

@@ -182,21 +182,37 @@ func TestStreamsAreLimited(t *testing.T) {
 	waitFor(t, "the end of the call", gone)
 }
 
-func TestTokenInTheAddressOnlyWhereABrowserCannotDoOtherwise(t *testing.T) {
+// A browser's EventSource comes back by itself after a cut, but gives up for good at any status but 200.
+func TestEventSourceThatComesBackIsNotLostWhileTheServerIsAway(t *testing.T) {
 	g, f := pair(t)
-	f.on("BackupService.WatchBackup", nil, event(1))
-	g.request("GET", "/api/backups/b/watch?access_token=secret-in-url", "", "Authorization", "").want(200)
-	if seen := f.last(t); strings.Join(seen.metadata.Get("authorization"), "|") != "Bearer secret-in-url" {
-		t.Fatal(seen.metadata)
+	f.on("BackupService.WatchBackup", status.Error(codes.Unavailable, "away"))
+	r := g.request("GET", "/api/backups/b/watch", "", "Accept", "text/event-stream", "Last-Event-ID", "7").want(200)
+	problem := `{"success":false,"error":"away","code":"UNAVAILABLE","details":[]}`
+	if r.text != "retry: 1000\n\nevent: error\ndata: "+problem+"\n\n" || r.header.Get("Content-Type") != "text/event-stream" {
+		t.Fatal(r.header, r.text)
 	}
-	g.request("GET", "/api/backups/b/watch?access_token=secret-in-url", "").want(200)
-	if seen := f.last(t); strings.Join(seen.metadata.Get("authorization"), "|") != "Bearer test-token" {
-		t.Fatal(seen.metadata)
+	if !strings.Contains(g.log.String(), "code=UNAVAILABLE") {
+		t.Fatal(g.log.String())
 	}
-	g.request("GET", "/api/backups/b?access_token=secret-in-url", "", "Authorization", "").refused(401, "UNAUTHENTICATED")
-	g.request("GET", "/api/backups/b/content?path=x&access_token=secret-in-url", "", "Authorization", "").refused(401, "UNAUTHENTICATED")
-	if strings.Contains(g.log.String(), "secret-in-url") || strings.Contains(g.log.String(), "test-token") {
-		t.Fatal("a token stands in the log")
+	// What coming back does not cure, and who does not come back by itself, is told as ever.
+	g.request("GET", "/api/backups/b/watch", "", "Accept", "text/event-stream").refused(503, "UNAVAILABLE")
+	g.request("GET", "/api/backups/b/watch", "", "Last-Event-ID", "7").refused(503, "UNAVAILABLE")
+	f.on("BackupService.WatchBackup", status.Error(codes.NotFound, "gone"))
+	g.request("GET", "/api/backups/b/watch", "", "Accept", "text/event-stream", "Last-Event-ID", "7").refused(404, "NOT_FOUND")
+	full := newGateway(t, f.address, Options{MaxStreams: 1})
+	gone := hold(f)
+	ctx, cancel := context.WithCancel(context.Background())
+	response := full.open(ctx, "GET", "/api/backups/b/watch", "")
+	lineOf(t, bufio.NewReader(response.Body))
+	if r = full.request("GET", "/api/backups/b/watch", "", "Accept", "text/event-stream", "Last-Event-ID", "7").want(200); !strings.Contains(r.text, "event: error\n") {
+		t.Fatal(r.text)
+	}
+	cancel()
+	response.Body.Close()
+	waitFor(t, "the end of the call", gone)
+	full.handler.Stop()
+	if r = full.request("GET", "/api/backups/b/watch", "", "Accept", "text/event-stream", "Last-Event-ID", "7").want(200); !strings.Contains(r.text, "the gateway is stopping") {
+		t.Fatal(r.text)
 	}
 }
 

@@ -1,5 +1,6 @@
 #include "control/access/jwt.h"
 
+#include <math.h>
 #include <sodium.h>
 #include <string.h>
 
@@ -13,6 +14,13 @@ static const char audience[] = "mosaajii-pos-client";
 
 // Base64url without padding, strictly. NULL where it is none. Lives in the arena, ends with a zero.
 static const char *decode(mos_arena *arena, const char *text, size_t size_bytes, size_t *out_bytes) {
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    for (size_t i = 0; i < size_bytes; i++) {
+        // libsodium takes some bytes outside of ASCII for others.
+        if (!memchr(alphabet, text[i], sizeof(alphabet) - 1)) {
+            return NULL;
+        }
+    }
     unsigned char *bytes = mos_arena_alloc(arena, size_bytes + 1);
     const char *end = NULL;
     if (!bytes ||
@@ -52,11 +60,15 @@ static mos_status check_claims(const struct mos_json *claims, int64_t now_unix_n
     const char *iss = mos_json_text(claims, "iss");
     const struct mos_json *exp = mos_json_member(claims, "exp");
     const struct mos_json *nbf = mos_json_member(claims, "nbf");
+    const struct mos_json *iat = mos_json_member(claims, "iat");
     double now_seconds = (double)now_unix_ns / (double)MOS_NS_PER_SECOND;
     if (!iss || strcmp(iss, issuer) != 0 || !is_for_us(claims)) {
         return mos_fail(error, MOS_UNAUTHENTICATED, "the access token was made by or for somebody else");
     }
-    if (!exp || exp->kind != MOS_JSON_NUMBER || exp->number <= now_seconds) {
+    if (!exp || exp->kind != MOS_JSON_NUMBER || !isfinite(exp->number) || (iat && iat->kind != MOS_JSON_NUMBER)) {
+        return mos_fail(error, MOS_UNAUTHENTICATED, "the access token does not say when it was made and when it ends");
+    }
+    if (exp->number <= now_seconds) {
         return mos_fail(error, MOS_UNAUTHENTICATED, "the access token has expired");
     }
     if (nbf && (nbf->kind != MOS_JSON_NUMBER || nbf->number > now_seconds)) {

@@ -174,7 +174,7 @@ mos_status mos_catalog_remove_backup(mos_catalog_session *session, const char *i
 
 // All that a page token is bound to.
 static void describe_filter(const struct mos_backup_filter *filter, struct mos_buffer *out) {
-    mos_buffer_printf(out, "%d %d %lld %lld", filter->type, filter->status, (long long)filter->created_after_unix_ns,
+    mos_buffer_printf(out, "%d %d %lld %lld ", filter->type, filter->status, (long long)filter->created_after_unix_ns,
                       (long long)filter->created_before_unix_ns);
     for (size_t i = 0; i < filter->tag_count; i++) {
         mos_buffer_append(out, filter->tags[i], strlen(filter->tags[i]) + 1);

@@ -26,8 +26,7 @@ static mos_status connect_to(mos_catalog *catalog, mos_catalog_session *session,
     mos_status status =
         mos_sql_run(session->db, "PRAGMA trusted_schema = OFF; PRAGMA foreign_keys = ON; PRAGMA cell_size_check = ON", error);
     if (status == MOS_OK) {
-        status =
-            mos_sql_run(session->db, writer ? "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL" : "PRAGMA query_only = ON", error);
+        status = mos_sql_run(session->db, writer ? "PRAGMA synchronous = FULL" : "PRAGMA query_only = ON", error);
     }
     return status;
 }
@@ -68,7 +67,14 @@ mos_status mos_catalog_open(mos_catalog **out, const char *path, struct mos_erro
     error = error ? error : &local;
     mos_status status = connect_to(catalog, &catalog->writer, true, error);
     if (status == MOS_OK) {
-        status = mos_schema_prepare(catalog->writer.db, path, error);
+        status = mos_schema_check(catalog->writer.db, path, error);
+    }
+    if (status == MOS_OK) {
+        // Stays in the file, so only where it is ours.
+        status = mos_sql_run(catalog->writer.db, "PRAGMA journal_mode = WAL", error);
+    }
+    if (status == MOS_OK) {
+        status = mos_schema_migrate(catalog->writer.db, error);
     }
     if (status == MOS_OK) {
         status = read_last_event(catalog, error);

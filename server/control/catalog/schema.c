@@ -83,25 +83,30 @@ static mos_status pragma_number(sqlite3 *db, const char *text, int64_t *out, str
     return status;
 }
 
+static mos_status fail_damaged(const char *path, struct mos_error *error) {
+    return mos_fail(error, MOS_CORRUPT,
+                    "the catalog %s is damaged; move it away and start with --rebuild-catalog to read the backups back from the repository",
+                    path);
+}
+
 static mos_status check_whole(sqlite3 *db, const char *path, struct mos_error *error) {
     sqlite3_stmt *statement = NULL;
     mos_status status = MOS_OK;
     if (sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &statement, NULL) != SQLITE_OK || sqlite3_step(statement) != SQLITE_ROW) {
         status = mos_sql_fail(db, error, "be checked");
     } else if (strcmp((const char *)sqlite3_column_text(statement, 0), "ok") != 0) {
-        status = mos_fail(error, MOS_CORRUPT, "%s", (const char *)sqlite3_column_text(statement, 0));
+        status = MOS_CORRUPT;
     }
     sqlite3_finalize(statement);
-    if (status == MOS_CORRUPT) {
-        return mos_fail(error, MOS_CORRUPT,
-                        "the catalog %s is damaged; move it away and start with --rebuild-catalog to read the backups "
-                        "back from the repository",
-                        path);
-    }
-    return status;
+    return status == MOS_CORRUPT ? fail_damaged(path, error) : status;
 }
 
-static mos_status migrate(sqlite3 *db, int64_t version, struct mos_error *error) {
+mos_status mos_schema_migrate(sqlite3 *db, struct mos_error *error) {
+    int64_t version = 0;
+    mos_status read = pragma_number(db, "PRAGMA user_version", &version, error);
+    if (read != MOS_OK) {
+        return read;
+    }
     for (; version < VERSION; version++) {
         MOS_CLEANUP_BUFFER struct mos_buffer sql = MOS_BUFFER_INIT(0);
         mos_buffer_printf(&sql, "BEGIN IMMEDIATE; %s PRAGMA application_id = %d; PRAGMA user_version = %d; COMMIT;", steps[version],
@@ -115,7 +120,7 @@ static mos_status migrate(sqlite3 *db, int64_t version, struct mos_error *error)
     return MOS_OK;
 }
 
-mos_status mos_schema_prepare(sqlite3 *db, const char *path, struct mos_error *error) {
+mos_status mos_schema_check(sqlite3 *db, const char *path, struct mos_error *error) {
     mos_status status = check_whole(db, path, error);
     int64_t version = 0, application = 0, tables = 0;
     if (status == MOS_OK) {
@@ -138,5 +143,6 @@ mos_status mos_schema_prepare(sqlite3 *db, const char *path, struct mos_error *e
                         "the catalog %s has version %lld, made by a newer mosaajii-server; this one knows versions up to %d", path,
                         (long long)version, VERSION);
     }
-    return migrate(db, version, error);
+    // No step ever ended there.
+    return version < 0 || (version > 0) != (tables > 0) ? fail_damaged(path, error) : MOS_OK;
 }

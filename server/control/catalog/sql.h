@@ -60,8 +60,10 @@ const char *mos_sql_take_text(struct mos_sql *sql, mos_arena *arena);
 int64_t mos_sql_take_number(struct mos_sql *sql);
 struct mos_blob mos_sql_take_blob(struct mos_sql *sql, mos_arena *arena);
 
-// The schema, see schema.c.
-mos_status mos_schema_prepare(sqlite3 *db, const char *path, struct mos_error *error);
+// The schema, see schema.c. The check changes nothing: MOS_CORRUPT where the file is damaged or another program's, MOS_FAILED_PRECONDITION
+// where a newer version of this one wrote it.
+mos_status mos_schema_check(sqlite3 *db, const char *path, struct mos_error *error);
+mos_status mos_schema_migrate(sqlite3 *db, struct mos_error *error);
 
 // The place in a list, as a text for clients. `filters` is all that the list was asked for, beside the page.
 struct mos_place {

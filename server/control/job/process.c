@@ -19,7 +19,7 @@
 #include "common/log.h"
 
 // How long an engine that has said all may take to go, and one that was asked to stop.
-enum { LAST_GRACE_MS = 10000, STOP_GRACE_MS = 500, SOCKET_IN_CHILD = 3, LIFELINE_IN_CHILD = 4, FIRST_CLOSED = 5 };
+enum { LAST_GRACE_MS = 10000, STOP_GRACE_MS = 500, USUAL_ANSWER_MS = 60000, SOCKET_IN_CHILD = 3, LIFELINE_IN_CHILD = 4, FIRST_CLOSED = 5 };
 
 struct mos_process {
     pid_t pid;
@@ -138,8 +138,7 @@ static void drop(mos_process *process) {
     free(process);
 }
 
-mos_status mos_process_start(mos_process **out, const struct mos_engine *engine, const Mosaajii__Engine__V1__Request *request,
-                             struct mos_error *error) {
+mos_status mos_process_start(mos_process **out, const struct mos_engine *engine, struct mos_error *error) {
     mos_process *process = mos_calloc(1, sizeof(*process));
     process->socket = -1;
     process->pidfd = -1;
@@ -148,20 +147,17 @@ mos_status mos_process_start(mos_process **out, const struct mos_engine *engine,
         drop(process);
         return status;
     }
+    *out = process;
+    return MOS_OK;
+}
+
+mos_status mos_process_tell(mos_process *process, const struct mos_engine *engine, const Mosaajii__Engine__V1__Request *request,
+                            struct mos_error *error) {
     Mosaajii__Engine__V1__Request filled = *request;
     filled.repository = (char *)engine->repository;
     filled.keyring = (char *)engine->keyring;
     filled.scratch = (char *)engine->scratch;
-    struct mos_error sending;
-    status = mos_frame_send(process->socket, &filled.base, &sending);
-    if (status != MOS_OK) {
-        char reason[MOS_PROCESS_REASON_BYTES];
-        mos_process_end(process, reason);
-        return status == MOS_UNAVAILABLE ? mos_fail(error, MOS_INTERNAL, "the engine process %s before it took its request", reason)
-                                         : mos_fail(error, status, "%s", sending.message);
-    }
-    *out = process;
-    return MOS_OK;
+    return mos_frame_send(process->socket, &filled.base, error);
 }
 
 // ---- Talking ----
@@ -234,17 +230,31 @@ void mos_process_end(mos_process *process, char reason[MOS_PROCESS_REASON_BYTES]
 
 // ---- A short conversation ----
 
-static mos_status converse(mos_process *process, int cancel_fd, mos_arena *arena,
+static bool is_readable(int descriptor) {
+    struct pollfd polled = {.fd = descriptor, .events = POLLIN};
+    return poll(&polled, 1, 0) > 0;
+}
+
+// Nobody watches a short conversation: neither a frame that does not begin nor one that does not end may hold it up for ever.
+static void limit_silence(mos_process *process, int answer_ms) {
+    const struct timeval limit = {.tv_sec = answer_ms / 1000, .tv_usec = answer_ms % 1000 * 1000};
+    setsockopt(process->socket, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    setsockopt(process->socket, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+}
+
+static mos_status converse(mos_process *process, int answer_ms, int cancel_fd, mos_arena *arena,
                            bool (*each)(const Mosaajii__Engine__V1__Event *event, void *argument), void *argument,
                            const Mosaajii__Engine__V1__Result **out, struct mos_error *error) {
     for (;;) {
         Mosaajii__Engine__V1__Event *event;
-        mos_status status = mos_process_receive(process, -1, cancel_fd, arena, &event, error);
+        mos_status status = mos_process_receive(process, answer_ms, cancel_fd, arena, &event, error);
         if (status != MOS_OK) {
             return status;
         }
         if (!event) {
-            return mos_fail(error, MOS_CANCELLED, "the call was cancelled");
+            return cancel_fd >= 0 && is_readable(cancel_fd)
+                       ? mos_fail(error, MOS_CANCELLED, "the call was cancelled")
+                       : mos_fail(error, MOS_DEADLINE_EXCEEDED, "the engine process gave no answer within %d ms", answer_ms);
         }
         if (event->event_case == MOSAAJII__ENGINE__V1__EVENT__EVENT_RESULT) {
             *out = event->result;
@@ -262,13 +272,18 @@ mos_status mos_engine_ask(const struct mos_engine *engine, const Mosaajii__Engin
                           bool (*each)(const Mosaajii__Engine__V1__Event *event, void *argument), void *argument,
                           const Mosaajii__Engine__V1__Result **out, struct mos_error *error) {
     mos_process *process;
-    mos_status status = mos_process_start(&process, engine, request, error);
+    int answer_ms = engine->answer_ms ? engine->answer_ms : USUAL_ANSWER_MS;
+    mos_status status = mos_process_start(&process, engine, error);
     if (status != MOS_OK) {
         return status;
     }
     struct mos_error talk = {0};
     *out = NULL;
-    status = converse(process, cancel_fd, arena, each, argument, out, &talk);
+    limit_silence(process, answer_ms);
+    status = mos_process_tell(process, engine, request, &talk);
+    if (status == MOS_OK) {
+        status = converse(process, answer_ms, cancel_fd, arena, each, argument, out, &talk);
+    }
     if (!*out) {
         mos_process_stop(process);
         mos_process_kill(process, STOP_GRACE_MS);
@@ -277,6 +292,10 @@ mos_status mos_engine_ask(const struct mos_engine *engine, const Mosaajii__Engin
     mos_process_end(process, reason);
     if (!*out && status == MOS_UNAVAILABLE) {
         return mos_fail(error, MOS_INTERNAL, "the engine process %s without an answer", reason);
+    }
+    if (!*out && status == MOS_DEADLINE_EXCEEDED) {
+        // Of the engine, not of the call.
+        return mos_fail(error, MOS_UNAVAILABLE, "%s", talk.message);
     }
     if (status != MOS_OK && error) {
         *error = talk;

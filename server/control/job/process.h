@@ -21,13 +21,18 @@ struct mos_engine {
     const char *scratch;
     // A descriptor that every engine keeps open as long as it lives, by which a later server sees that none is left; -1: none.
     int lifeline;
+    // How long an engine may say nothing in a short conversation (mos_engine_ask) before it is given up; 0: a minute.
+    int answer_ms;
 };
 
 typedef struct mos_process mos_process;
 
-// Starts the engine and gives it the request, whose places are filled in from `engine`. On MOS_OK *out is the caller's, to be ended.
-mos_status mos_process_start(mos_process **out, const struct mos_engine *engine, const Mosaajii__Engine__V1__Request *request,
-                             struct mos_error *error);
+// Starts the engine. On MOS_OK *out is the caller's, to be ended.
+mos_status mos_process_start(mos_process **out, const struct mos_engine *engine, struct mos_error *error);
+// Gives it the request, whose places are filled in from `engine`. Blocks until it is taken: for ever, where the engine takes nothing, until
+// another thread stops or kills the process. MOS_UNAVAILABLE when the engine has closed its side.
+mos_status mos_process_tell(mos_process *process, const struct mos_engine *engine, const Mosaajii__Engine__V1__Request *request,
+                            struct mos_error *error);
 // Blocks for the next event, which is made in the arena. *out is NULL when the time is over first (-1: no limit), or when `cancel_fd` (-1:
 // none) becomes readable. MOS_UNAVAILABLE when the engine has closed its side, MOS_CORRUPT when it talks nonsense.
 mos_status mos_process_receive(mos_process *process, int timeout_ms, int cancel_fd, mos_arena *arena, Mosaajii__Engine__V1__Event **out,
@@ -42,7 +47,8 @@ void mos_process_kill(mos_process *process, int grace_ms);
 void mos_process_end(mos_process *process, char reason[MOS_PROCESS_REASON_BYTES]);
 
 // A whole short conversation: start, each event that is not the result to `each` (may be NULL; false stops early), the result into the
-// arena. Where the result is not OK, returns its status and message. MOS_CANCELLED when cancel_fd became readable.
+// arena. Where the result is not OK, returns its status and message. MOS_CANCELLED when cancel_fd became readable, MOS_UNAVAILABLE when
+// the engine says nothing for too long.
 mos_status mos_engine_ask(const struct mos_engine *engine, const Mosaajii__Engine__V1__Request *request, int cancel_fd, mos_arena *arena,
                           bool (*each)(const Mosaajii__Engine__V1__Event *event, void *argument), void *argument,
                           const Mosaajii__Engine__V1__Result **out, struct mos_error *error);

@@ -308,6 +308,7 @@ static mos_status finished(mos_catalog_session *session, void *argument, struct 
     struct mos_job job;
     struct mos_backup backup;
     bool found = false;
+    *outcome->out_followed = false;
     mos_status status = mos_catalog_get_job(session, outcome->job_id, arena, &job, error);
     if (status != MOS_OK || !is_active(&job)) {
         return status;
@@ -350,7 +351,10 @@ static mos_status finished(mos_catalog_session *session, void *argument, struct 
 }
 
 mos_status mos_record_finished(mos_catalog *catalog, const struct mos_outcome *outcome, struct mos_error *error) {
-    return mos_catalog_write(catalog, finished, (void *)outcome, error);
+    mos_status status = mos_catalog_write(catalog, finished, (void *)outcome, error);
+    // What was done and then could not be committed was not done.
+    *outcome->out_followed = status == MOS_OK && *outcome->out_followed;
+    return status;
 }
 
 // ---- Found ----

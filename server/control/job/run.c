@@ -42,6 +42,9 @@ struct pending {
     double bytes_per_second;
 };
 
+// More than any disk does; what is above is no rate.
+static const double fastest_bytes_per_second = 1e15;
+
 static bool ended_by_request(mos_queue *queue, struct mos_entry *entry, bool *out_stopped) {
     pthread_mutex_lock(&queue->mutex);
     bool cancelled = entry->cancelled;
@@ -77,6 +80,7 @@ static void measure_rate(struct pending *pending, int64_t now_ns) {
     double seconds = pending->rate_ns ? (double)(now_ns - pending->rate_ns) / (double)MOS_NS_PER_SECOND : 0;
     if (seconds > 0) {
         double rate = (double)(progress->bytes_done - pending->rate_bytes) / seconds;
+        rate = rate < fastest_bytes_per_second ? rate : fastest_bytes_per_second;
         // The newest interval counts for a third: steady, and yet soon right after a change.
         pending->bytes_per_second = pending->bytes_per_second > 0 ? (2 * pending->bytes_per_second + rate) / 3 : rate;
     }
@@ -115,13 +119,18 @@ static int64_t written_ms_ago(const struct pending *pending) {
     return (mos_now_monotonic_ns() - pending->last_written_ns) / MOS_NS_PER_MS;
 }
 
+// Counts are added to and subtracted from each other; an engine gone mad must not make that overflow.
+static int64_t count_of(int64_t number) {
+    return number > 0 ? number : 0;
+}
+
 static void take_progress(struct pending *pending, const Mosaajii__Engine__V1__Progress *progress) {
     // The texts of one that is replaced stay in the arena until the next write; half a second of them is little.
     pending->progress = (struct mos_progress){.phase = mos_arena_strdup(pending->arena, progress->phase),
-                                              .files_done = progress->files_done,
-                                              .files_total = progress->files_total,
-                                              .bytes_done = progress->bytes_done,
-                                              .bytes_total = progress->bytes_total,
+                                              .files_done = count_of(progress->files_done),
+                                              .files_total = count_of(progress->files_total),
+                                              .bytes_done = count_of(progress->bytes_done),
+                                              .bytes_total = count_of(progress->bytes_total),
                                               .current = mos_path_escape(pending->arena, progress->current.data, progress->current.len)};
     pending->has_progress = true;
 }
@@ -184,10 +193,14 @@ static mos_status follow(mos_queue *queue, struct mos_entry *entry, mos_process 
 static void settle(mos_queue *queue, struct mos_entry *entry, const struct mos_outcome *outcome) {
     for (;;) {
         struct mos_error error;
-        if (mos_record_finished(queue->catalog, outcome, &error) == MOS_OK) {
+        mos_status status = mos_record_finished(queue->catalog, outcome, &error);
+        if (status == MOS_OK) {
             break;
         }
         mos_log_error("a job could not be settled", MOS_TEXT("job", entry->job_id), MOS_TEXT("reason", error.message));
+        if (status == MOS_NOT_FOUND) {
+            break; // there is no such job, nor will there be
+        }
         struct timespec until;
         clock_gettime(CLOCK_REALTIME, &until);
         until.tv_sec += 1;
@@ -236,6 +249,23 @@ static void judge_verification(const Mosaajii__Engine__V1__Verification *found, 
                          found->damaged_files == 1 ? "file" : "files", found->n_errors > 0 ? found->errors[0] : "no details were given");
 }
 
+// The word OK alone is no answer: with it comes what was done, of the kind that was asked for and of the backup that was meant.
+static bool fits(const struct mos_entry *entry, const engine_result *result) {
+    switch (entry->kind) {
+    case MOS_JOB_BACKUP:
+        return result->result_case == MOSAAJII__ENGINE__V1__RESULT__RESULT_BACKUP && result->backup->info &&
+               strcmp(result->backup->info->id, entry->backup_id) == 0 && result->backup->encrypted_checksum[0];
+    case MOS_JOB_VERIFY:
+        return result->result_case == MOSAAJII__ENGINE__V1__RESULT__RESULT_VERIFICATION;
+    case MOS_JOB_RESTORE:
+        return result->result_case == MOSAAJII__ENGINE__V1__RESULT__RESULT_RESTORATION;
+    case MOS_JOB_DELETE:
+        return result->result_case == MOSAAJII__ENGINE__V1__RESULT__RESULT_DELETION;
+    default:
+        return true;
+    }
+}
+
 static void judge(mos_queue *queue, struct mos_entry *entry, const engine_result *result, const char *reason, struct mos_outcome *outcome,
                   mos_arena *arena) {
     outcome->message = "";
@@ -245,6 +275,12 @@ static void judge(mos_queue *queue, struct mos_entry *entry, const engine_result
         return;
     }
     mos_status status = mos_status_from_name(result->status);
+    if (status == MOS_OK && !fits(entry, result)) {
+        outcome->result = NULL;
+        outcome->status = MOS_JOB_FAILED;
+        outcome->message = mos_arena_printf(arena, "The engine process did not say what became of it while %s", doing(entry->kind));
+        return;
+    }
     if (entry->kind == MOS_JOB_DELETE && (status == MOS_OK || status == MOS_NOT_FOUND)) {
         outcome->deleted = true;
         outcome->status = MOS_JOB_SUCCEEDED;
@@ -263,11 +299,11 @@ static void judge(mos_queue *queue, struct mos_entry *entry, const engine_result
         return;
     }
     outcome->status = result->warnings > 0 ? MOS_JOB_SUCCEEDED_WITH_WARNINGS : MOS_JOB_SUCCEEDED;
-    if (result->result_case == MOSAAJII__ENGINE__V1__RESULT__RESULT_BACKUP && result->backup->info) {
+    if (entry->kind == MOS_JOB_BACKUP) {
         outcome->committed = result->backup;
-    } else if (result->result_case == MOSAAJII__ENGINE__V1__RESULT__RESULT_VERIFICATION) {
+    } else if (entry->kind == MOS_JOB_VERIFY) {
         judge_verification(result->verification, outcome, arena);
-    } else if (result->result_case == MOSAAJII__ENGINE__V1__RESULT__RESULT_RESTORATION && result->restoration->files_failed > 0) {
+    } else if (entry->kind == MOS_JOB_RESTORE && result->restoration->files_failed > 0) {
         outcome->status = MOS_JOB_SUCCEEDED_WITH_WARNINGS;
     }
 }
@@ -275,6 +311,9 @@ static void judge(mos_queue *queue, struct mos_entry *entry, const engine_result
 // An engine that ended without a result may have committed its backup, or destroyed it, in its last moment: the repository is asked.
 static void ask_repository(mos_queue *queue, struct mos_entry *entry, struct mos_outcome *outcome, mos_arena *arena) {
     struct mos_error error;
+    if (entry->kind != MOS_JOB_BACKUP && entry->kind != MOS_JOB_DELETE) {
+        return;
+    }
     const backup_record *record = NULL;
     if (mos_queue_find_committed(queue, entry->backup_id, arena, &record, &error) != MOS_OK) {
         mos_log_warning("the repository could not be asked what became of a job", MOS_TEXT("job", entry->job_id),
@@ -295,14 +334,10 @@ static void ask_repository(mos_queue *queue, struct mos_entry *entry, struct mos
 // ---- The whole ----
 
 static mos_process *start_process(mos_queue *queue, struct mos_entry *entry, struct mos_error *error) {
-    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
-    const Mosaajii__Engine__V1__Request *request =
-        mosaajii__engine__v1__request__unpack(mos_arena_allocator(arena), entry->request_bytes, entry->request);
     mos_process *process = NULL;
-    if (mos_process_start(&process, &queue->engine, request, error) != MOS_OK) {
+    if (mos_process_start(&process, &queue->engine, error) != MOS_OK) {
         return NULL;
     }
-    explicit_bzero(entry->request, entry->request_bytes);
     pthread_mutex_lock(&entry->process_mutex);
     entry->process = process;
     pthread_mutex_unlock(&entry->process_mutex);
@@ -313,6 +348,16 @@ static mos_process *start_process(mos_queue *queue, struct mos_entry *entry, str
         mos_process_kill(process, STOP_GRACE_MS);
     }
     return process;
+}
+
+// After the process is there to be seen: one that does not take its request can still be cancelled.
+static mos_status tell(mos_queue *queue, struct mos_entry *entry, mos_process *process, struct mos_error *error) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    const Mosaajii__Engine__V1__Request *request =
+        mosaajii__engine__v1__request__unpack(mos_arena_allocator(arena), entry->request_bytes, entry->request);
+    mos_status status = mos_process_tell(process, &queue->engine, request, error);
+    explicit_bzero(entry->request, entry->request_bytes);
+    return status;
 }
 
 static bool wants_verification(mos_queue *queue, struct mos_entry *entry) {
@@ -343,19 +388,24 @@ void mos_job_run(mos_queue *queue, struct mos_entry *entry) {
         settle(queue, entry, &outcome);
         return;
     }
-    const engine_result *result;
-    mos_status status = follow(queue, entry, process, arena, &result, &error);
+    const engine_result *result = NULL;
+    mos_status status = tell(queue, entry, process, &error);
+    if (status == MOS_OK || status == MOS_UNAVAILABLE) {
+        // An engine that is gone may have said why before it went.
+        status = follow(queue, entry, process, arena, &result, &error);
+    }
     pthread_mutex_lock(&entry->process_mutex);
     entry->process = NULL;
     pthread_mutex_unlock(&entry->process_mutex);
-    if (status == MOS_CORRUPT) {
-        mos_log_warning("an engine process talks nonsense", MOS_TEXT("job", entry->job_id), MOS_TEXT("reason", error.message));
+    if (status != MOS_OK && status != MOS_UNAVAILABLE) {
+        mos_log_warning("an engine process cannot be talked to", MOS_TEXT("job", entry->job_id), MOS_TEXT("reason", error.message));
         mos_process_stop(process);
+        mos_process_kill(process, STOP_GRACE_MS);
     }
     char reason[MOS_PROCESS_REASON_BYTES];
     mos_process_end(process, reason);
     judge(queue, entry, result, reason, &outcome, arena);
-    if (!result) {
+    if (!outcome.result) {
         ask_repository(queue, entry, &outcome, arena);
     }
     struct mos_entry *next = NULL;

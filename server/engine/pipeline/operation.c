@@ -96,10 +96,11 @@ mos_status mos_operation_inventory(mos_job *job, mos_repository *repository, str
 
 // ---- Deletion ----
 
-static char **copy_names(mos_arena *arena, char *const *names, size_t count) {
+// The ids alone, from packs/ab/ab01….
+static char **pack_ids(mos_arena *arena, char *const *names, size_t count) {
     char **copies = mos_arena_array(arena, char *, count);
     for (size_t i = 0; i < count; i++) {
-        copies[i] = mos_arena_strdup(arena, names[i]);
+        copies[i] = mos_arena_strdup(arena, strrchr(names[i], '/') + 1);
     }
     return copies;
 }
@@ -113,9 +114,9 @@ static mos_status delete_backup(mos_job *job, mos_repository *repository, const 
         Mosaajii__Engine__V1__Deletion *message = MOS_NEW(arena, Mosaajii__Engine__V1__Deletion, mosaajii__engine__v1__deletion__init);
         message->bytes_freed = deletion.bytes_freed;
         message->bytes_pending = deletion.bytes_pending;
-        message->packs_removed = copy_names(arena, deletion.packs_removed, deletion.packs_removed_count);
+        message->packs_removed = pack_ids(arena, deletion.packs_removed, deletion.packs_removed_count);
         message->n_packs_removed = deletion.packs_removed_count;
-        message->packs_kept = copy_names(arena, deletion.packs_kept, deletion.packs_kept_count);
+        message->packs_kept = pack_ids(arena, deletion.packs_kept, deletion.packs_kept_count);
         message->n_packs_kept = deletion.packs_kept_count;
         out->result_case = MOSAAJII__ENGINE__V1__RESULT__RESULT_DELETION;
         out->deletion = message;

@@ -26,6 +26,36 @@ static void step(void) {
     }
 }
 
+static int step_below(int folder, const char *component, int flags, mode_t mode) {
+    if (strcmp(component, "..") == 0) {
+        errno = EXDEV;
+        return -1;
+    }
+    return openat(folder, component, flags | O_CLOEXEC | O_NOFOLLOW, mode);
+}
+
+// For kernels before 5.6 and containers that filter openat2: one component after the other, none of them a link or "..".
+static int open_by_steps(int root, const char *name, int flags, mode_t mode) {
+    MOS_CLEANUP_FD int folder = -1;
+    const char *next = name;
+    for (const char *slash = strchr(next, '/'); slash; slash = strchr(next, '/')) {
+        char component[256] = "";
+        if ((size_t)(slash - next) >= sizeof(component)) {
+            errno = ENAMETOOLONG;
+            return -1;
+        }
+        memcpy(component, next, (size_t)(slash - next));
+        int below = step_below(folder < 0 ? root : folder, component, O_PATH | O_DIRECTORY, 0);
+        if (below < 0) {
+            return -1;
+        }
+        mos_close_cleanup(&folder);
+        folder = below;
+        next = slash + 1;
+    }
+    return step_below(folder < 0 ? root : folder, next, flags, mode);
+}
+
 // No component of the name may be a link: who can write into the repository must not choose what else is read or written.
 static int open_below(int root, const char *name, int flags, mode_t mode) {
     struct open_how how = {
@@ -38,8 +68,7 @@ static int open_below(int root, const char *name, int flags, mode_t mode) {
         descriptor = syscall(SYS_openat2, root, name, &how, sizeof(how));
     } while (descriptor < 0 && (errno == EINTR || errno == EAGAIN));
     if (descriptor < 0 && (errno == ENOSYS || errno == EPERM)) {
-        // Kernels before 5.6 and containers that filter the call.
-        descriptor = openat(root, name, flags | O_CLOEXEC | O_NOFOLLOW, mode);
+        descriptor = open_by_steps(root, name, flags, mode);
     }
     return (int)descriptor;
 }

@@ -219,6 +219,8 @@ static void take_main(struct builder *builder, const mos_index *index) {
         uint32_t pack = mos_get_u32(line + 32);
         if (pack < index->pack_count && numbers[pack] != UINT32_MAX) {
             add_chunk(builder, line, numbers[pack], mos_get_u32(line + 36));
+        } else {
+            builder->changed = true;
         }
     }
 }

@@ -56,9 +56,12 @@ static size_t character_bytes(const char *text) {
     return size;
 }
 
-// Only the last star of each kind is ever taken up again, so the time is bounded by a polynomial and not by the number of stars.
+// Only the last star of each kind is ever taken up again. And where the first star behind a deep one led to nothing, it would lead to
+// nothing from any later byte of the same component: so the time grows with the lengths of pattern and text multiplied, not more.
 bool mos_glob_matches(const char *pattern, const char *text) {
     const char *start = pattern, *star = NULL, *star_text = NULL, *deep = NULL, *deep_text = NULL;
+    // The text at the first star of this attempt; and where such a star is known to lead to nothing.
+    const char *first = NULL, *barred = NULL, *barred_end = NULL;
     bool deep_components = false;
     for (;;) {
         if (pattern[0] == '*' && pattern[1] == '*') {
@@ -69,17 +72,19 @@ bool mos_glob_matches(const char *pattern, const char *text) {
             pattern += deep_components;
             deep = pattern;
             deep_text = text;
-            star = NULL;
+            star = first = barred = NULL;
             continue;
         }
-        if (pattern[0] == '*') {
+        bool hopeless = pattern[0] == '*' && !first && barred && text >= barred && text <= barred_end;
+        if (pattern[0] == '*' && !hopeless) {
             star = ++pattern;
             star_text = text;
+            first = first ? first : text;
             continue;
         }
         size_t taken = 0;
         const char *next = pattern + 1;
-        if (*text && *pattern) {
+        if (!hopeless && *text && *pattern) {
             if (*pattern == '?') {
                 taken = *text != '/' ? character_bytes(text) : 0;
             } else if (*pattern == '[' && set_end(pattern)) {
@@ -104,9 +109,13 @@ bool mos_glob_matches(const char *pattern, const char *text) {
             if (!further || !*further) {
                 return false;
             }
+            if (first) {
+                barred = first;
+                barred_end = first + strcspn(first, "/");
+            }
             pattern = deep;
             text = deep_text = further + 1;
-            star = NULL;
+            star = first = NULL;
         } else {
             return false;
         }

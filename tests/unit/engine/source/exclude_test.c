@@ -1,5 +1,6 @@
 #include "engine/source/exclude.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "unit/test.h"
@@ -73,4 +74,23 @@ MOS_TEST(many_stars_take_bounded_time) {
     }
     CU_ASSERT_FALSE(mos_glob_matches("*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*c", text));
     CU_ASSERT_FALSE(mos_glob_matches(pattern, text));
+}
+
+// A deep star gives every byte a chance, and the star behind it every byte once more: each of them must be refused once only.
+MOS_TEST(stars_behind_a_deep_star_take_bounded_time) {
+    enum { TEXT_BYTES = 65535 };
+    char pattern[300] = "**?*";
+    char *text = malloc(TEXT_BYTES + 1);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(text);
+    memset(pattern + 4, 'a', 200);
+    memset(text, 'a', TEXT_BYTES);
+    text[TEXT_BYTES] = 0;
+    CU_ASSERT_TRUE(mos_glob_matches(pattern, text));
+    strcpy(pattern + 204, "b");
+    CU_ASSERT_FALSE(mos_glob_matches(pattern, text));
+    // What was refused in one component is tried anew in the next.
+    memcpy(text + TEXT_BYTES - 220, "/", 1);
+    text[TEXT_BYTES - 1] = 'b';
+    CU_ASSERT_TRUE(mos_glob_matches(pattern, text));
+    free(text);
 }
