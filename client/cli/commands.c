@@ -6,6 +6,7 @@
 #include "cli/audit.h"
 #include "cli/backup.h"
 #include "cli/job.h"
+#include "cli/key.h"
 #include "cli/protect.h"
 
 const struct mos_group mos_groups[] = {
@@ -80,6 +81,10 @@ static const struct mos_option audit_verify_options[] = {
     {.name = "checkpoints", .value = "DIR", .help = "the folder audit/ beside the backups; shows too when the end is missing"},
     {0},
 };
+#define PASSPHRASE_TEXT "\nThe passphrase is the first line of a file, or of standard input; it never stands on the command line.\n"
+static const struct mos_option passphrase_options[] = {
+    {.name = "passphrase-file", .value = "FILE", .help = "file whose first line is the passphrase; default: standard input"}, {0}};
+static const struct mos_option key_rotate_options[] = {{.name = "no-wait", .help = "print the job's id and leave"}, {0}};
 static const struct mos_option hold_options[] = {{.name = "off", .help = "take the hold off; administrators only"}, {0}};
 static const struct mos_option lock_options[] = {{.name = "days", .value = "N", .help = "for how many days from now, 1 to 36500"}, {0}};
 
@@ -244,6 +249,42 @@ const struct mos_command mos_commands[] = {
      .summary = "List the key-encryption keys and how many backups each protects",
      .example = "  mosaajii key list\n",
      .run = mos_key_list},
+    {.group = "key",
+     .name = "rotate",
+     .summary = "Make a new key version and rewrap every backup's key with it",
+     .description = "\nBackups themselves are not touched. The old version stays until it is retired.\n",
+     .example = "  mosaajii key rotate\n",
+     .options = key_rotate_options,
+     .run = mos_key_rotate},
+    {.group = "key",
+     .name = "retire",
+     .words = "KEY",
+     .least_words = 1,
+     .most_words = 1,
+     .summary = "Destroy a key version that nothing needs any more",
+     .example = "  mosaajii key retire local/1 --yes\n",
+     .options = delete_options,
+     .run = mos_key_retire},
+    {.group = "key",
+     .name = "export",
+     .words = "FILE",
+     .least_words = 1,
+     .most_words = 1,
+     .summary = "Write an escrow copy of all keys, sealed with a passphrase",
+     .description = PASSPHRASE_TEXT,
+     .example = "  mosaajii key export keys.escrow --passphrase-file passphrase\n",
+     .options = passphrase_options,
+     .run = mos_key_export},
+    {.group = "key",
+     .name = "import",
+     .words = "FILE",
+     .least_words = 1,
+     .most_words = 1,
+     .summary = "Take key versions over from an escrow copy",
+     .description = PASSPHRASE_TEXT,
+     .example = "  mosaajii key import keys.escrow --passphrase-file passphrase\n",
+     .options = passphrase_options,
+     .run = mos_key_import},
     {.group = "audit",
      .name = "list",
      .summary = "List the audit trail, newest first",

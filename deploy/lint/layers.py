@@ -16,10 +16,11 @@ RULES = {
     "control/audit": {"common"},
     "control/catalog": {"control/audit", "common"},
     "control/access": {"control/audit", "control/catalog", "control/rpc", "common"},
-    "control/job": {"control/audit", "control/catalog", "common"},
+    "control/key": {"common"},
+    "control/job": {"control/key", "control/audit", "control/catalog", "common"},
     "control/rpc": {"common"},
-    "control/service": {"control/rpc", "control/access", "control/job", "control/audit", "control/catalog", "common"},
-    "control": {"control/service", "control/rpc", "control/access", "control/job", "control/catalog", "common"},
+    "control/service": {"control/rpc", "control/access", "control/job", "control/key", "control/audit", "control/catalog", "common"},
+    "control": {"control/service", "control/rpc", "control/access", "control/job", "control/key", "control/catalog", "common"},
     "engine/crypto": {"common"},
     "engine/chunk": {"engine/crypto", "common"},
     "engine/repo": {"engine/crypto", "engine/chunk", "common"},
@@ -36,7 +37,7 @@ LIBRARIES = {
     "sqlite3.h": {"control/catalog", "engine/source"},
     "curl/": {"control/offsite", "control/alert", "control/key"},
     "openssl/": {"engine/crypto"},
-    "sodium.h": {"control/access", "control/audit"},
+    "sodium.h": {"control/access", "control/audit", "control/key"},
     "zstd.h": {"engine/chunk", "engine/repo", "engine/pipeline"},
 }
 

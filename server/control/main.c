@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -20,6 +21,8 @@
 #include "control/access/access.h"
 #include "control/catalog/catalog.h"
 #include "control/job/queue.h"
+#include "control/job/readiness.h"
+#include "control/key/kms.h"
 #include "control/rpc/rpc.h"
 #include "control/service/service.h"
 
@@ -53,6 +56,9 @@ struct program {
     int engines_lock;
     mos_catalog *catalog;
     mos_trail *trail;
+    mos_kms *kms;
+    struct mos_key_keeper keeper;
+    mos_readiness *readiness;
     mos_access *access;
     mos_queue *queue;
     mos_rpc_server *server;
@@ -70,6 +76,24 @@ static mos_status check_readable(const mos_settings *settings, enum mos_setting 
     return !*path || access(path, R_OK) == 0
                ? MOS_OK
                : mos_fail_field(error, name, "%s is %s, which cannot be read: %s", name, path, strerror(errno));
+}
+
+static struct mos_kms_options kms_options_of(const mos_settings *settings) {
+    return (struct mos_kms_options){
+        .provider = mos_setting_text(settings, MOS_SETTING_KMS_PROVIDER),
+        .aws_key_id = mos_setting_text(settings, MOS_SETTING_AWS_KMS_KEY_ID),
+        .aws_region = mos_setting_text(settings, MOS_SETTING_AWS_KMS_REGION),
+        .aws_endpoint = mos_setting_text(settings, MOS_SETTING_AWS_KMS_ENDPOINT),
+        .aws_access_key_id = mos_setting_text(settings, MOS_SETTING_AWS_ACCESS_KEY_ID),
+        .aws_secret_access_key = mos_setting_text(settings, MOS_SETTING_AWS_SECRET_ACCESS_KEY),
+        .aws_session_token = mos_setting_text(settings, MOS_SETTING_AWS_SESSION_TOKEN),
+        .vault_address = mos_setting_text(settings, MOS_SETTING_VAULT_ADDR),
+        .vault_token = mos_setting_text(settings, MOS_SETTING_VAULT_TOKEN),
+        .vault_mount = mos_setting_text(settings, MOS_SETTING_VAULT_TRANSIT_MOUNT),
+        .vault_key = mos_setting_text(settings, MOS_SETTING_VAULT_TRANSIT_KEY),
+        .ca_file = mos_setting_text(settings, MOS_SETTING_KMS_CA_FILE),
+        .timeout_ms = (int)mos_setting_number(settings, MOS_SETTING_KMS_TIMEOUT_SECONDS) * 1000,
+    };
 }
 
 static mos_status check_settings(const mos_settings *settings, struct mos_error *error) {
@@ -100,9 +124,12 @@ static mos_status check_settings(const mos_settings *settings, struct mos_error 
     if (jobs < 1 || jobs > MOST_JOBS) {
         return mos_fail_field(error, "MOSAAJII_MAX_JOBS", "MOSAAJII_MAX_JOBS is %lld; allowed is 1 to %d", (long long)jobs, MOST_JOBS);
     }
-    if (strcmp(mos_setting_text(settings, MOS_SETTING_KMS_PROVIDER), "LOCAL") != 0) {
-        return mos_fail_field(error, "KMS_PROVIDER", "KMS_PROVIDER is %s; this version knows LOCAL only",
-                              mos_setting_text(settings, MOS_SETTING_KMS_PROVIDER));
+    mos_kms *kms = NULL;
+    const struct mos_kms_options kms_options = kms_options_of(settings);
+    status = mos_kms_create(&kms, &kms_options, error);
+    mos_kms_destroy(status == MOS_OK ? kms : NULL);
+    if (status != MOS_OK) {
+        return status;
     }
     return mos_sources_check(settings, error);
 }
@@ -208,6 +235,19 @@ static mos_status open_trail(struct program *program, struct mos_error *error) {
     return status;
 }
 
+// What an engine asks for; what fails is a fault that somebody must hear of, for nothing is backed up without it.
+static mos_status transform_key(void *context, const char *reference, bool unwrap, const uint8_t *data, size_t size_bytes,
+                                struct mos_buffer *out, struct mos_error *error) {
+    struct program *program = context;
+    mos_status status = (unwrap ? mos_kms_unwrap : mos_kms_wrap)(program->kms, reference, data, size_bytes, out, error);
+    if (status != MOS_OK) {
+        const struct mos_audit_detail detail = {"message", error->message};
+        mos_log_error("ENCRYPTION_FAILED", MOS_TEXT("key", reference), MOS_TEXT("reason", error->message));
+        mos_trail_note(program->trail, "Alert.ENCRYPTION_FAILED", reference, status, &detail, 1);
+    }
+    return status;
+}
+
 static mos_status open_state(struct program *program, struct mos_error *error) {
     const mos_settings *settings = program->settings;
     mos_status status = find_engine(program, error);
@@ -224,11 +264,20 @@ static mos_status open_state(struct program *program, struct mos_error *error) {
     if (status != MOS_OK) {
         return status;
     }
+    const struct mos_kms_options kms_options = kms_options_of(settings);
+    status = mos_kms_create(&program->kms, &kms_options, error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    program->keeper = (struct mos_key_keeper){transform_key, program};
     const struct mos_engine engine = {.path = program->engine_path,
                                       .repository = mos_setting_text(settings, MOS_SETTING_MOSAAJII_REPOSITORY),
                                       .keyring = program->keyring,
                                       .scratch = program->scratch,
-                                      .lifeline = program->engines_lock};
+                                      .lifeline = program->engines_lock,
+                                      .passphrase = mos_setting_text(settings, MOS_SETTING_MOSAAJII_KEYRING_PASSPHRASE),
+                                      .key_reference = mos_kms_reference(program->kms),
+                                      .keeper = &program->keeper};
     program->queue = mos_queue_create(program->catalog, &engine, (int)mos_setting_number(settings, MOS_SETTING_MOSAAJII_MAX_JOBS));
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     const Mosaajii__Engine__V1__Repository *repository;
@@ -283,6 +332,7 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
                                               .queue = program->queue,
                                               .access = program->access,
                                               .trail = program->trail,
+                                              .kms = program->kms,
                                               .started_at_unix_ns = mos_now_unix_ns()};
     status = mos_services_add(program->server, &program->services, error);
     if (status == MOS_OK) {
@@ -294,10 +344,15 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
     if (status == MOS_OK) {
         status = mos_queue_start(program->queue, error);
     }
+    if (status == MOS_OK) {
+        status = mos_readiness_start(&program->readiness, program->queue, program->catalog,
+                                     mos_setting_number(settings, MOS_SETTING_KEY_ROTATION_DAYS), error);
+    }
     return status == MOS_OK ? mos_rpc_server_start(program->server, error) : status;
 }
 
 static void tear_down(struct program *program) {
+    mos_readiness_stop(program->readiness);
     if (program->queue) {
         mos_queue_stop(program->queue);
     }
@@ -311,6 +366,7 @@ static void tear_down(struct program *program) {
         mos_trail_note(program->trail, "Server.Stop", "", MOS_OK, NULL, 0);
         mos_trail_destroy(program->trail);
     }
+    mos_kms_destroy(program->kms);
     mos_catalog_close(program->catalog);
     mos_settings_free(program->settings);
     free(program->home);
@@ -418,6 +474,11 @@ int main(int argc, char **argv) {
     program.home = mos_strdup(mos_setting_text(program.settings, MOS_SETTING_MOSAAJII_HOME));
     umask(077);
     raise_limits();
+    // Tokens, passwords and, with a KMS, keys pass through this process.
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+#ifndef __SANITIZE_ADDRESS__ // its leak check looks in from outside
+    prctl(PR_SET_DUMPABLE, 0);
+#endif
     // Before any thread is there: all inherit it, and only sigwait gets these.
     sigset_t ends;
     sigemptyset(&ends);

@@ -294,3 +294,26 @@ mos_status mos_catalog_newest_backup(mos_catalog_session *session, enum mos_back
     status = mos_sql_step(&sql, out_found, error);
     return status == MOS_OK && *out_found ? take_row(&sql, arena, out, error) : status;
 }
+
+mos_status mos_catalog_count_backups_not_of_key(mos_catalog_session *session, const char *key_id, int64_t *out_count,
+                                                struct mos_error *error) {
+    MOS_CLEANUP_SQL struct mos_sql sql;
+    mos_status status =
+        mos_sql_begin(&sql, session, "SELECT count(*) FROM backups WHERE key_id <> ? AND encrypted_checksum <> ''", error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    mos_sql_bind_text(&sql, key_id);
+    return mos_sql_number(&sql, out_count, error);
+}
+
+mos_status mos_catalog_set_backup_key(mos_catalog_session *session, const char *id, const char *key_id, struct mos_error *error) {
+    MOS_CLEANUP_SQL struct mos_sql sql;
+    mos_status status = mos_sql_begin(&sql, session, "UPDATE backups SET key_id = ? WHERE id = ?", error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    mos_sql_bind_text(&sql, key_id);
+    mos_sql_bind_text(&sql, id);
+    return mos_sql_finish(&sql, error);
+}

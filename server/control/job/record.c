@@ -106,8 +106,11 @@ static mos_status queued(mos_catalog_session *session, void *argument, struct mo
     if (change->backup) {
         backup = *change->backup;
         status = mos_catalog_put_backup(session, &backup, error);
-    } else {
+    } else if (*change->job->backup_id) {
         status = check_backup(session, change->job, arena, &backup, error);
+    } else {
+        memset(&backup, 0, sizeof(backup));
+        status = MOS_OK;
     }
     if (status == MOS_OK) {
         status = mos_catalog_put_job(session, change->job, error);
@@ -399,6 +402,21 @@ mos_status mos_record_found(mos_catalog *catalog, const backup_record *record, c
     mos_status status = mos_catalog_write(catalog, found, &change, error);
     *out_added = status == MOS_OK && change.added;
     return status;
+}
+
+// ---- Rewrapped ----
+
+static mos_status rewrapped(mos_catalog_session *session, void *argument, struct mos_error *error) {
+    const Mosaajii__Engine__V1__Rewrapped *change = argument;
+    mos_status status = MOS_OK;
+    for (size_t i = 0; i < change->n_backup_ids && status == MOS_OK; i++) {
+        status = mos_catalog_set_backup_key(session, change->backup_ids[i], change->key_id, error);
+    }
+    return status;
+}
+
+mos_status mos_record_rewrapped(mos_catalog *catalog, const Mosaajii__Engine__V1__Rewrapped *change, struct mos_error *error) {
+    return mos_catalog_write(catalog, rewrapped, (void *)change, error);
 }
 
 // ---- Orphans ----

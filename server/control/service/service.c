@@ -25,6 +25,10 @@ static const struct mosaajii_backup_v1_backup_service backup_service = {
 };
 static const struct mosaajii_backup_v1_admin_service admin_service = {
     .list_keys = mos_admin_service_list_keys,
+    .rotate_key = mos_admin_service_rotate_key,
+    .retire_key = mos_admin_service_retire_key,
+    .export_keys = mos_admin_service_export_keys,
+    .import_keys = mos_admin_service_import_keys,
     .create_token = mos_admin_service_create_token,
     .list_tokens = mos_admin_service_list_tokens,
     .revoke_token = mos_admin_service_revoke_token,
