@@ -62,7 +62,7 @@ setsid "$bin/mosaajii-server" 2>"$log" &
 server=$!
 processes+=("$server")
 # The log is followed to the line that says that the server is ready, or until the server has ended.
-if ! timeout 60 tail -n +1 -F --pid="$server" -s 0.1 "$log" 2>/dev/null | grep -m 1 'event=ready' >/dev/null; then
+if ! grep -m 1 -q 'event=ready' < <(timeout 60 tail -n +1 -F --pid="$server" -s 0.1 "$log" 2>/dev/null); then
   echo "The server did not start. The end of $log:" >&2
   tail -n 5 "$log" >&2
   exit 1

@@ -47,6 +47,7 @@ static const struct mos_option restore_options[] = {
     {.name = "in-place", .help = "to where everything came from; administrators only"},
     {.name = "overwrite", .help = "replace what is there; default: leave it alone"},
     {.name = "preview", .help = "list what would be written, write nothing"},
+    {.name = "wait", .help = "wait for the end (the default)"},
     {.name = "no-wait", .help = "print the job's id and leave"},
     {0},
 };

@@ -8,7 +8,7 @@
 
 #include "common/buffer.h"
 
-enum type { TEXT, PATH, PATHS, FLAG, DAYS, MINUTES, PORT, COUNT, ADDRESS, FORMAT, LEVEL, PROVIDER, KMS };
+enum type { TEXT, PATH, PATHS, FLAG, DAYS, MINUTES, PORT, COUNT, ADDRESS, FORMAT, LEVEL, PROVIDER, KMS, URLS };
 
 static const struct definition {
     const char *name;
@@ -267,15 +267,42 @@ void mos_url_mask(const char *url, char *text, size_t size_bytes) {
     }
 }
 
+// A value may be a list of URLs.
+static void print_masked(const char *text, FILE *stream) {
+    const char *start, *end;
+    for (const char *scheme = strstr(text, "://"); scheme; scheme = strstr(scheme + 3, "://")) {
+        if (find_password(scheme, &start, &end)) {
+            fprintf(stream, "%.*s***", (int)(start - text), text);
+            text = end;
+        }
+    }
+    fputs(text, stream);
+}
+
+// Database URLs: their queries may hold a password too, and what is no URL may be the rest of one whose password has a comma in it.
+static void print_urls(const char *text, FILE *stream) {
+    while (*text) {
+        size_t length = strcspn(text, ",");
+        MOS_CLEANUP_FREE char *url = mos_malloc(length + 1);
+        memcpy(url, text, length);
+        url[length] = 0;
+        url[strcspn(url, "?")] = 0;
+        print_masked(strstr(url, "://") || strncmp(url, "file:", 5) == 0 ? url : "***", stream);
+        text += length;
+        if (*text) {
+            fputc(*text++, stream);
+        }
+    }
+}
+
 void mos_settings_print(const mos_settings *settings, FILE *stream) {
     for (size_t i = 0; i < MOS_SETTING_COUNT; i++) {
-        const char *shown = settings->text[i];
-        if (definitions[i].secret && *shown) {
-            shown = "***";
+        fprintf(stream, "%s=", definitions[i].name);
+        if (definitions[i].type == URLS) {
+            print_urls(settings->text[i], stream);
+        } else {
+            print_masked(definitions[i].secret && *settings->text[i] ? "***" : settings->text[i], stream);
         }
-        fprintf(stream, "%s=%s  (%s)\n", definitions[i].name, shown,
-                settings->from_environment[i] ? "environment"
-                : *settings->text[i]          ? "default"
-                                              : "not set");
+        fprintf(stream, "  (%s)\n", settings->from_environment[i] ? "environment" : *settings->text[i] ? "default" : "not set");
     }
 }

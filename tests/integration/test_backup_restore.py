@@ -140,7 +140,6 @@ def test_second_backup_writes_almost_nothing(start, tmp_path):
     assert first.statistics.bytes_written > 36_000_000
     assert second.statistics.bytes_written < first.statistics.bytes_written / 100
     assert size_of(server.repository) - size < size / 100
-    assert second.checksum == first.checksum
     # A change costs about what has changed.
     (source / "part-0/file-00000.dat").write_bytes(os.urandom(30_000))
     third = client.backup("FULL")

@@ -14,7 +14,7 @@ from support.data import make_files
 from support.program import TOOLS, gone, wait_until
 
 # Enough to be still at work when it is stopped.
-MUCH = "/usr/lib:/usr/share"
+MUCH = "/usr/share"
 ENDED = (pb.Job.SUCCEEDED, pb.Job.SUCCEEDED_WITH_WARNINGS, pb.Job.FAILED, pb.Job.CANCELLED)
 
 

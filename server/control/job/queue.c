@@ -217,17 +217,20 @@ static mos_status fail_not_active(mos_queue *queue, const char *job_id, struct m
     if (status == MOS_OK) {
         status = mos_catalog_get_job(session, job_id, arena, &job, error);
     }
-    return status == MOS_OK
-               ? mos_fail(error, MOS_FAILED_PRECONDITION, "the job has ended already: its status is %s", mos_job_status_word(job.status))
-               : status;
+    if (status != MOS_OK) {
+        return status;
+    }
+    return job.status == MOS_JOB_RUNNING
+               ? mos_fail(error, MOS_FAILED_PRECONDITION, "the job is just ending")
+               : mos_fail(error, MOS_FAILED_PRECONDITION, "the job has ended already: its status is %s", mos_job_status_word(job.status));
 }
 
-// The first entry of the job, or of the backup, that was not cancelled before, with a reference, now cancelled. One that still waits is
-// taken out of the workers' reach.
+// The first entry of the job, or of the backup, that neither has ended nor was cancelled before, with a reference, now cancelled. One that
+// still waits is taken out of the workers' reach.
 static struct mos_entry *cancel_one(mos_queue *queue, const char *job_id, const char *backup_id, bool *out_waited) {
     pthread_mutex_lock(&queue->mutex);
     struct mos_entry *entry = queue->entries;
-    while (entry && (entry->cancelled || (job_id && strcmp(entry->job_id, job_id) != 0) ||
+    while (entry && (entry->cancelled || entry->ended || (job_id && strcmp(entry->job_id, job_id) != 0) ||
                      (backup_id && strcmp(entry->backup_id, backup_id) != 0))) {
         entry = entry->next;
     }

@@ -22,6 +22,8 @@ struct mos_entry {
     // Asked for by somebody, and by the end of the server.
     bool cancelled;
     bool stopped;
+    // Its engine has given its result: too late to cancel it.
+    bool ended;
     int references;
     pthread_mutex_t process_mutex;
     mos_process *process;

@@ -310,6 +310,8 @@ static void judge(mos_queue *queue, struct mos_entry *entry, const engine_result
         judge_verification(result->verification, outcome, arena);
     } else if (entry->kind == MOS_JOB_RESTORE && result->restoration->files_failed > 0) {
         outcome->status = MOS_JOB_SUCCEEDED_WITH_WARNINGS;
+        outcome->message = mos_arena_printf(arena, "%lld %s could not be restored", (long long)result->restoration->files_failed,
+                                            result->restoration->files_failed == 1 ? "file" : "files");
     }
 }
 
@@ -399,6 +401,9 @@ void mos_job_run(mos_queue *queue, struct mos_entry *entry) {
         // An engine that is gone may have said why before it went.
         status = follow(queue, entry, process, arena, &result, &error);
     }
+    pthread_mutex_lock(&queue->mutex);
+    entry->ended = result != NULL;
+    pthread_mutex_unlock(&queue->mutex);
     pthread_mutex_lock(&entry->process_mutex);
     entry->process = NULL;
     pthread_mutex_unlock(&entry->process_mutex);

@@ -294,7 +294,7 @@ mos_status mos_rpc_server_start(mos_rpc_server *server, struct mos_error *error)
             return mos_fail(error, MOS_RESOURCE_EXHAUSTED, "the server's threads cannot be started");
         }
         return mos_fail(error, MOS_UNAVAILABLE, "the address %s cannot be listened on%s", server->options.listen,
-                        server->options.tls_cert_file ? ", or the certificate and its key do not fit"
+                        server->options.tls_cert_file ? ", or the TLS certificate and its key do not fit"
                                                       : ": it is in use or not this machine's");
     }
     if (strncmp(server->options.listen, "unix:", 5) == 0) {

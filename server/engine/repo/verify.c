@@ -144,6 +144,15 @@ static void check_manifest(mos_verify *verify) {
     }
 }
 
+static bool has_keys(mos_repository *repository, const char *backup_id) {
+    char folder[MOS_OBJECT_NAME_BYTES];
+    struct mos_names names = {0};
+    mos_backup_keys_name(backup_id, folder);
+    bool found = mos_folder_list(repository->root, folder, &names, NULL) == MOS_OK && names.count > 0;
+    mos_names_free(&names);
+    return found;
+}
+
 mos_status mos_verify_begin(mos_repository *repository, const char *backup_id, void (*report)(void *context, const char *message),
                             void *context, mos_verify **out, struct mos_error *error) {
     mos_status status = mos_backup_id_check(backup_id, error);
@@ -153,6 +162,10 @@ mos_status mos_verify_begin(mos_repository *repository, const char *backup_id, v
     struct mos_error cause = {0};
     mos_reader *reader = NULL;
     status = mos_reader_open(repository, backup_id, &reader, &cause);
+    if (status == MOS_NOT_FOUND && has_keys(repository, backup_id)) {
+        // Its keys are there, so it was committed and not deleted.
+        status = MOS_CORRUPT;
+    }
     // What is missing or damaged is for the result to say; the rest means that there is nothing to check, or no way to.
     if (status != MOS_OK && status != MOS_CORRUPT) {
         if (error) {

@@ -78,7 +78,10 @@ static mos_status open_root(const struct mos_target_options *options, int *out, 
         return mos_fail_field(error, "target", "the target must be an absolute path without empty, \".\" and \"..\" components");
     }
     if (options->root) {
-        size_t root_bytes = strcmp(options->root, "/") == 0 ? 0 : strlen(options->root);
+        size_t root_bytes = strlen(options->root);
+        while (root_bytes > 0 && options->root[root_bytes - 1] == '/') {
+            root_bytes--;
+        }
         if (strncmp(path, options->root, root_bytes) != 0 || (path[root_bytes] != '/' && path[root_bytes] != 0)) {
             return mos_fail_field(error, "target", "the target must lie below %s", options->root);
         }

@@ -71,6 +71,20 @@ MOS_TEST(secrets_are_masked) {
     free(text);
     mos_settings_free(settings);
 
+    // A setting that is no secret, but a URL with a password in it; and a list of such.
+    static const char *const urls[] = {"OFFSITE_ENDPOINT=https://shop:hunter2@minio.example:9000",
+                                       "MOSAAJII_CORS_ORIGINS=https://a.example,https://shop:hunter2@b.example"};
+    for (size_t i = 0; i < 2; i++) {
+        MOS_ASSERT_OK(load(&settings, &error, urls[i]), &error);
+        stream = open_memstream(&text, &size_bytes);
+        mos_settings_print(settings, stream);
+        fclose(stream);
+        CU_ASSERT_PTR_NULL(strstr(text, "hunter2"));
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, "https://shop:***@"));
+        free(text);
+        mos_settings_free(settings);
+    }
+
     char masked[128];
     mos_url_mask("postgresql://pos:p@ss:word@db.example:5432/pos?x=1", masked, sizeof(masked));
     CU_ASSERT_STRING_EQUAL(masked, "postgresql://pos:***@db.example:5432/pos?x=1");

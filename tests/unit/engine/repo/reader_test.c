@@ -121,6 +121,10 @@ MOS_TEST(chunks_are_shared_until_they_are_released) {
     CU_ASSERT(chunk_is(first, 1) && chunk_is(other, 2));
     CU_ASSERT_EQUAL(mos_reader_chunk(reader, &none, &second, &error), MOS_CORRUPT);
     CU_ASSERT_PTR_NOT_NULL(strstr(error.message, "no readable pack"));
+    // A frame that opens but holds something else than its footer says.
+    struct mos_chunk_id three = chunk_of(&fixture, 3);
+    mos_chunk_map_find(&reader->chunks, &three)->value = mos_chunk_map_find(&reader->chunks, &one)->value;
+    CU_ASSERT_EQUAL(mos_reader_chunk(reader, &three, &second, &error), MOS_CORRUPT);
     // They outlive the reader.
     mos_reader_close(reader);
     CU_ASSERT(chunk_is(first, 1));

@@ -242,8 +242,10 @@ MOS_TEST(long_lists_of_extents_are_read_part_by_part) {
         MOS_ASSERT_OK(mos_tree_extents(tree, &wrong, 0, &list, &count, &error), &error);
         CU_ASSERT_EQUAL(mos_tree_extents(tree, &wrong, 1, &list, &count, &error), MOS_CORRUPT);
     }
-    // A list that is none.
     struct mos_entry wrong = *found;
+    wrong.size_bytes = 5;
+    CU_ASSERT_EQUAL(mos_tree_extents(tree, &wrong, 0, &list, &count, &error), MOS_CORRUPT);
+    // A list that is none.
     wrong.lists = &id;
     wrong.list_count = 1;
     CU_ASSERT_EQUAL(mos_tree_extents(tree, &wrong, 0, &list, &count, &error), MOS_CORRUPT);
