@@ -22,7 +22,7 @@ static const char *details_text(struct mos_cli *cli, const API(AuditEntry) * ent
     return text;
 }
 
-static void print_entries(struct mos_cli *cli, API(AuditEntry) * const *entries, size_t count) {
+static void print_entries(struct mos_cli *cli, API(AuditEntry) *const *entries, size_t count) {
     static const struct mos_column columns[] = {{.title = "ENTRY", .right = true},
                                                 {.title = "TIME"},
                                                 {.title = "ACTOR"},

@@ -54,9 +54,9 @@ int mos_backup_hold(struct mos_cli *cli) {
 }
 
 int mos_confirmation_list(struct mos_cli *cli) {
-    static const struct mos_column columns[] = {{.title = "ID"},           {.title = "STATE", .status = true}, {.title = "ACTION"},
-                                                {.title = "RESOURCE"},     {.title = "ASKED BY"},              {.title = "UNTIL"},
-                                                {.title = "CONFIRMED BY"}};
+    static const struct mos_column columns[] = {
+        {.title = "ID"},    {.title = "STATE", .status = true}, {.title = "ACTION"}, {.title = "RESOURCE"}, {.title = "ASKED BY"},
+        {.title = "UNTIL"}, {.title = "CONFIRMED BY"}};
     struct mos_error error = {0};
     struct mos_rpc_call_options options = mos_cli_quick(cli);
     API(ListConfirmationsRequest) request = API_INIT(LIST_CONFIRMATIONS_REQUEST);

@@ -6,11 +6,11 @@
 
 #include "common/arena.h"
 #include "common/status.h"
+#include "control/access/rights.h"
+#include "control/access/trail.h"
 #include "control/catalog/catalog.h"
 #include "control/catalog/confirmations.h"
 #include "control/catalog/tokens.h"
-#include "control/access/rights.h"
-#include "control/access/trail.h"
 #include "control/rpc/rpc.h"
 
 typedef struct mos_access mos_access;

@@ -35,7 +35,8 @@ static mos_status parse_part(char *part, struct certificate *out, struct mos_err
     // The subject itself has equals signs in it.
     char *equals = strrchr(part, '=');
     if (!equals || equals == part) {
-        return mos_fail_field(error, "MOSAAJII_CLIENT_ROLES", "MOSAAJII_CLIENT_ROLES holds \"%.100s\"; allowed is SUBJECT=ROLE+RIGHT", part);
+        return mos_fail_field(error, "MOSAAJII_CLIENT_ROLES", "MOSAAJII_CLIENT_ROLES holds \"%.100s\"; allowed is SUBJECT=ROLE+RIGHT",
+                              part);
     }
     *equals = 0;
     char *rights = strchr(equals + 1, '+');
@@ -45,7 +46,8 @@ static mos_status parse_part(char *part, struct certificate *out, struct mos_err
     out->role = mos_role_from_word(equals + 1);
     if (out->role == MOS_ROLE_NONE) {
         return mos_fail_field(error, "MOSAAJII_CLIENT_ROLES",
-                              "MOSAAJII_CLIENT_ROLES gives %.100s the role \"%.32s\"; allowed is VIEWER, OPERATOR or ADMIN", part, equals + 1);
+                              "MOSAAJII_CLIENT_ROLES gives %.100s the role \"%.32s\"; allowed is VIEWER, OPERATOR or ADMIN", part,
+                              equals + 1);
     }
     out->subject = mos_strdup(part);
     out->rights = mos_strdup(rights ? rights : "");

@@ -57,7 +57,8 @@ mos_status mos_second_person(mos_catalog *catalog, const char *action, const cha
     char until[MOS_TIME_TEXT_BYTES];
     mos_time_format(act.expires_at_unix_ns, until);
     return mos_fail(error, MOS_FAILED_PRECONDITION,
-                    "a second person must confirm this: another administrator confirms %s before %s, then repeat the request", act.id, until);
+                    "a second person must confirm this: another administrator confirms %s before %s, then repeat the request", act.id,
+                    until);
 }
 
 struct agreement {

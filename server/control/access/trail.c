@@ -297,8 +297,8 @@ static mos_status resume(mos_catalog_session *session, void *argument, struct mo
     if (status != MOS_OK) {
         return status;
     }
-    resumption->lost = count == 0 || entries[0].sequence != resumption->last.sequence ||
-                       memcmp(entries[0].hash, resumption->last.hash, sizeof(hash)) != 0;
+    resumption->lost =
+        count == 0 || entries[0].sequence != resumption->last.sequence || memcmp(entries[0].hash, resumption->last.hash, sizeof(hash)) != 0;
     return sequence < resumption->last.sequence
                ? mos_catalog_set_audit_head(session, resumption->last.sequence, resumption->last.hash, error)
                : MOS_OK;

@@ -11,9 +11,9 @@
 #include "control/access/trail.h"
 
 // Fields of requests that say what was asked for.
-static const char *const told[] = {"name",          "type",     "role",        "rights",      "retention_days", "legal_hold", "locked_until",
-                                   "expires_at",    "target",   "in_place",    "environment", "reason",         "tags",       "create_missing",
-                                   "after_sequence", "step_id", "replace_tags"};
+static const char *const told[] = {"name",         "type",           "role",           "rights",   "retention_days", "legal_hold",
+                                   "locked_until", "expires_at",     "target",         "in_place", "environment",    "reason",
+                                   "tags",         "create_missing", "after_sequence", "step_id",  "replace_tags"};
 
 const char *mos_call_address(struct mos_call *call) {
     const char *peer = mos_call_peer(call);
@@ -107,7 +107,8 @@ static char *value_of(mos_arena *arena, const ProtobufCMessage *message, const P
     if (field->label == PROTOBUF_C_LABEL_REPEATED) {
         return field->type == PROTOBUF_C_TYPE_STRING ? joined(arena, message, field) : NULL;
     }
-    if ((field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) && *(const uint32_t *)(const void *)((const char *)message + field->quantifier_offset) != field->id) {
+    if ((field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF) &&
+        *(const uint32_t *)(const void *)((const char *)message + field->quantifier_offset) != field->id) {
         return NULL;
     }
     switch (field->type) {

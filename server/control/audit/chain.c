@@ -333,8 +333,7 @@ void mos_audit_verify_checkpoint(struct mos_audit_verifier *verifier, const stru
         complain(verifier, verifier->sequence + 1, "is missing: it was signed for and is not there");
     } else if (checkpoint->sequence < verifier->sequence) {
         complain(verifier, next, "or one behind it has a checkpoint that stands in a place that is not its own");
-    } else if (!verifier->open_start &&
-               memcmp(checkpoint->hash, verifier->hash, sizeof(verifier->hash)) != 0) {
+    } else if (!verifier->open_start && memcmp(checkpoint->hash, verifier->hash, sizeof(verifier->hash)) != 0) {
         complain(verifier, next, "or one behind it was rewritten: what was signed had another hash");
     }
     if (checkpoint->sequence > verifier->vouched) {

@@ -298,8 +298,7 @@ mos_status mos_catalog_newest_backup(mos_catalog_session *session, enum mos_back
 mos_status mos_catalog_count_backups_not_of_key(mos_catalog_session *session, const char *key_id, int64_t *out_count,
                                                 struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;
-    mos_status status =
-        mos_sql_begin(&sql, session, "SELECT count(*) FROM backups WHERE key_id <> ? AND encrypted_checksum <> ''", error);
+    mos_status status = mos_sql_begin(&sql, session, "SELECT count(*) FROM backups WHERE key_id <> ? AND encrypted_checksum <> ''", error);
     if (status != MOS_OK) {
         return status;
     }

@@ -201,10 +201,9 @@ static mos_status answer_key(mos_process *process, Mosaajii__Engine__V1__KeyRequ
     struct mos_error cause = {0};
     Mosaajii__Engine__V1__KeyAnswer answer = MOSAAJII__ENGINE__V1__KEY_ANSWER__INIT;
     mos_buffer_reserve(&out, KEY_ANSWER_BYTES);
-    mos_status status = process->keeper
-                            ? process->keeper->transform(process->keeper->context, request->key_reference, request->unwrap, request->data.data,
-                                                         request->data.len, &out, &cause)
-                            : mos_fail(&cause, MOS_FAILED_PRECONDITION, "this server reaches no KMS");
+    mos_status status = process->keeper ? process->keeper->transform(process->keeper->context, request->key_reference, request->unwrap,
+                                                                     request->data.data, request->data.len, &out, &cause)
+                                        : mos_fail(&cause, MOS_FAILED_PRECONDITION, "this server reaches no KMS");
     answer.status = (char *)mos_status_name(status);
     answer.message = status == MOS_OK ? (char *)"" : cause.message;
     answer.data = (ProtobufCBinaryData){.data = out.data, .len = status == MOS_OK ? out.size_bytes : 0};

@@ -16,8 +16,8 @@
 // Whoever wraps and unwraps keys for engines that ask for it: appends to `out`, which is wiped afterwards. Called on the thread that
 // receives; may block.
 struct mos_key_keeper {
-    mos_status (*transform)(void *context, const char *reference, bool unwrap, const uint8_t *data, size_t size_bytes, struct mos_buffer *out,
-                            struct mos_error *error);
+    mos_status (*transform)(void *context, const char *reference, bool unwrap, const uint8_t *data, size_t size_bytes,
+                            struct mos_buffer *out, struct mos_error *error);
     void *context;
 };
 
@@ -49,7 +49,8 @@ mos_status mos_process_start(mos_process **out, const struct mos_engine *engine,
 mos_status mos_process_tell(mos_process *process, const struct mos_engine *engine, const Mosaajii__Engine__V1__Request *request,
                             struct mos_error *error);
 // Blocks for the next event, which is made in the arena. *out is NULL when the time is over first (-1: no limit), or when `cancel_fd` (-1:
-// none) becomes readable. Requests for keys are answered on the way and never seen. MOS_UNAVAILABLE when the engine has closed its side, MOS_CORRUPT when it talks nonsense.
+// none) becomes readable. Requests for keys are answered on the way and never seen. MOS_UNAVAILABLE when the engine has closed its side,
+// MOS_CORRUPT when it talks nonsense.
 mos_status mos_process_receive(mos_process *process, int timeout_ms, int cancel_fd, mos_arena *arena, Mosaajii__Engine__V1__Event **out,
                                struct mos_error *error);
 // Asks the process to stop; does not block. Any thread, while the process has not been ended.

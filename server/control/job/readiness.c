@@ -128,7 +128,8 @@ static void *thread_main(void *argument) {
     return NULL;
 }
 
-mos_status mos_readiness_start(mos_readiness **out, mos_queue *queue, mos_catalog *catalog, int64_t rotation_days, struct mos_error *error) {
+mos_status mos_readiness_start(mos_readiness **out, mos_queue *queue, mos_catalog *catalog, int64_t rotation_days,
+                               struct mos_error *error) {
     mos_readiness *readiness = mos_calloc(1, sizeof(*readiness));
     readiness->queue = queue;
     readiness->catalog = catalog;

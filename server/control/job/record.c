@@ -299,7 +299,9 @@ static mos_status audit_end(mos_catalog_session *session, const struct mos_outco
     const struct mos_audit_entry entry = {.actor = *job->created_by ? job->created_by : "system",
                                           .action = mos_arena_printf(arena, "Job.%s", mos_job_kind_word(job->kind)),
                                           .resource = *job->backup_id ? job->backup_id : job->id,
-                                          .result = mos_status_name(done ? MOS_OK : status == MOS_OK ? MOS_DATA_LOSS : status),
+                                          .result = mos_status_name(done               ? MOS_OK
+                                                                    : status == MOS_OK ? MOS_DATA_LOSS
+                                                                                       : status),
                                           .details = details,
                                           .detail_count = count};
     return mos_catalog_add_audit(session, &entry, error);

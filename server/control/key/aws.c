@@ -28,7 +28,7 @@ static mos_status fail_answer(const struct mos_kms_response *response, const str
     message = message ? message : mos_json_text(json, "Message");
     const char *hash = type ? strrchr(type, '#') : NULL;
     type = hash ? hash + 1 : type ? type : "";
-    mos_status status = response->code == 429 ? MOS_RESOURCE_EXHAUSTED
+    mos_status status = response->code == 429   ? MOS_RESOURCE_EXHAUSTED
                         : response->code >= 500 ? MOS_UNAVAILABLE
                         : response->code == 403 ? MOS_PERMISSION_DENIED
                                                 : MOS_FAILED_PRECONDITION;
@@ -68,8 +68,8 @@ static mos_status call(const struct mos_kms_options *options, const char *action
     return status;
 }
 
-static mos_status transform(const struct mos_kms_options *options, const char *action, const char *key, const char *gives, const char *takes,
-                            const uint8_t *data, size_t size_bytes, struct mos_buffer *out, struct mos_error *error) {
+static mos_status transform(const struct mos_kms_options *options, const char *action, const char *key, const char *gives,
+                            const char *takes, const uint8_t *data, size_t size_bytes, struct mos_buffer *out, struct mos_error *error) {
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     struct mos_buffer body = MOS_BUFFER_INIT(0);
     const struct mos_json *json = NULL;

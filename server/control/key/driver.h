@@ -1,9 +1,9 @@
 // What a driver of a key management service promises. One const table a service, listed in kms.c alone.
 //
 // All functions block for one HTTP exchange, are thread safe, and never write what they are given anywhere but to the service.
-// Failures: MOS_UNAVAILABLE (away, too slow, sealed), MOS_RESOURCE_EXHAUSTED (throttled): the same may work later, and the caller tries again.
-// MOS_FAILED_PRECONDITION (key disabled, waiting to be deleted), MOS_NOT_FOUND (no such key, as in another region), MOS_PERMISSION_DENIED,
-// MOS_CORRUPT (the service says that the bytes are not what it wrapped): no use in trying again.
+// Failures: MOS_UNAVAILABLE (away, too slow, sealed), MOS_RESOURCE_EXHAUSTED (throttled): the same may work later, and the caller tries
+// again. MOS_FAILED_PRECONDITION (key disabled, waiting to be deleted), MOS_NOT_FOUND (no such key, as in another region),
+// MOS_PERMISSION_DENIED, MOS_CORRUPT (the service says that the bytes are not what it wrapped): no use in trying again.
 #ifndef MOS_CONTROL_KEY_DRIVER_H
 #define MOS_CONTROL_KEY_DRIVER_H
 
@@ -15,8 +15,8 @@ struct mos_kms_driver {
     // Of references: "aws" for "aws:<key>".
     const char *scheme;
     // Append to `out`.
-    mos_status (*wrap)(const struct mos_kms_options *options, const char *key, const uint8_t *plain, size_t plain_bytes, struct mos_buffer *out,
-                       struct mos_error *error);
+    mos_status (*wrap)(const struct mos_kms_options *options, const char *key, const uint8_t *plain, size_t plain_bytes,
+                       struct mos_buffer *out, struct mos_error *error);
     mos_status (*unwrap)(const struct mos_kms_options *options, const char *key, const uint8_t *wrapped, size_t wrapped_bytes,
                          struct mos_buffer *out, struct mos_error *error);
     // MOS_OK: the key is there and may be used.

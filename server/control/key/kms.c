@@ -79,9 +79,10 @@ static mos_status find_ready(const mos_kms *kms, const char *reference, const st
     }
     // A key of another provider than the one that is chosen now may still be needed to unwrap.
     struct mos_error missing = {0};
-    mos_status status = *out == &mos_kms_aws ? need(kms->options.aws_region, "AWS_KMS", "AWS_KMS_REGION", &missing)
-                                             : check_vault(&kms->options, &missing);
-    return status == MOS_OK ? MOS_OK : mos_fail(error, MOS_FAILED_PRECONDITION, "the key %s cannot be reached: %s", reference, missing.message);
+    mos_status status =
+        *out == &mos_kms_aws ? need(kms->options.aws_region, "AWS_KMS", "AWS_KMS_REGION", &missing) : check_vault(&kms->options, &missing);
+    return status == MOS_OK ? MOS_OK
+                            : mos_fail(error, MOS_FAILED_PRECONDITION, "the key %s cannot be reached: %s", reference, missing.message);
 }
 
 static bool worth_another(mos_status status) {
@@ -97,8 +98,8 @@ static void pause_before(const mos_kms *kms, int attempt) {
     nanosleep(&pause, NULL);
 }
 
-static mos_status transform(mos_kms *kms, bool unwrap, const char *reference, const uint8_t *data, size_t size_bytes, struct mos_buffer *out,
-                            struct mos_error *error) {
+static mos_status transform(mos_kms *kms, bool unwrap, const char *reference, const uint8_t *data, size_t size_bytes,
+                            struct mos_buffer *out, struct mos_error *error) {
     const struct mos_kms_driver *driver;
     const char *key = "";
     mos_status status = find_ready(kms, reference, &driver, &key, error);

@@ -33,7 +33,8 @@ struct mos_kms_options {
 
 typedef struct mos_kms mos_kms;
 
-// MOS_INVALID_ARGUMENT, naming the setting, where the provider lacks one. The options' texts must outlive it. On MOS_OK *out is the caller's.
+// MOS_INVALID_ARGUMENT, naming the setting, where the provider lacks one. The options' texts must outlive it. On MOS_OK *out is the
+// caller's.
 mos_status mos_kms_create(mos_kms **out, const struct mos_kms_options *options, struct mos_error *error);
 // NULL is fine.
 void mos_kms_destroy(mos_kms *kms);

@@ -21,9 +21,9 @@ static mos_status fail_answer(const struct mos_kms_response *response, const str
         break;
     case 400:
         // Of a key that was deleted, a version below the least that may decrypt, or bytes that it never wrapped.
-        status = strstr(message, "not found") || strstr(message, "too old")          ? MOS_FAILED_PRECONDITION
+        status = strstr(message, "not found") || strstr(message, "too old")       ? MOS_FAILED_PRECONDITION
                  : strstr(message, "cipher") || strstr(message, "authentication") ? MOS_CORRUPT
-                                                                                    : MOS_FAILED_PRECONDITION;
+                                                                                  : MOS_FAILED_PRECONDITION;
         break;
     default:
         // Sealed, standing by, or broken.

@@ -183,7 +183,7 @@ static bool make_confirmation(mos_arena *arena, const struct mos_confirmation *c
     out->resource = (char *)confirmation->resource;
     out->requested_by = (char *)confirmation->requested_by;
     out->confirmed_by = (char *)confirmation->confirmed_by;
-    out->status = *confirmation->confirmed_by                              ? MOSAAJII__BACKUP__V1__CONFIRMATION__STATUS__CONFIRMED
+    out->status = *confirmation->confirmed_by                             ? MOSAAJII__BACKUP__V1__CONFIRMATION__STATUS__CONFIRMED
                   : confirmation->expires_at_unix_ns <= mos_now_unix_ns() ? MOSAAJII__BACKUP__V1__CONFIRMATION__STATUS__EXPIRED
                                                                           : MOSAAJII__BACKUP__V1__CONFIRMATION__STATUS__WAITING;
     return mos_make_time(arena, confirmation->requested_at_unix_ns, &out->requested_at) &&

@@ -80,7 +80,8 @@ mos_status mos_passphrase_open(const char *passphrase, const uint8_t *data, size
     size_t plain_bytes = sealed_bytes - MOS_AEAD_TAG_BYTES;
     uint8_t *plain = mos_secret_alloc(plain_bytes);
     mos_aead *aead = mos_aead_create(&key);
-    bool opened = mos_aead_open(aead, data + NONCE_AT, data, MOS_PASSPHRASE_HEAD_BYTES, data + MOS_PASSPHRASE_HEAD_BYTES, sealed_bytes, plain);
+    bool opened =
+        mos_aead_open(aead, data + NONCE_AT, data, MOS_PASSPHRASE_HEAD_BYTES, data + MOS_PASSPHRASE_HEAD_BYTES, sealed_bytes, plain);
     mos_aead_destroy(aead);
     if (!opened) {
         mos_secret_free(plain, plain_bytes);

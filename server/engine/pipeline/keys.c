@@ -96,7 +96,8 @@ static mos_status inspect(void *context, const char *owner, uint32_t version, co
     return mos_job_check(inspection->job, error);
 }
 
-static mos_status look(mos_job *job, mos_repository *repository, bool check, mos_arena *arena, key_report *report, struct mos_error *error) {
+static mos_status look(mos_job *job, mos_repository *repository, bool check, mos_arena *arena, key_report *report,
+                       struct mos_error *error) {
     const mos_keyring *keyring = mos_repository_keyring(repository);
     size_t count = mos_keyring_count(keyring);
     struct inspection inspection = {

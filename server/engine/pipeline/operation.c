@@ -20,7 +20,8 @@ static mos_status make_keyring(const Mosaajii__Engine__V1__Request *request, mos
     return mos_keyring_make(request->keyring, request->keyring_passphrase, request->key_reference, out, error);
 }
 
-static mos_status init(mos_job *job, const Mosaajii__Engine__V1__Request *request, mos_arena *arena, result_message *out, struct mos_error *error) {
+static mos_status init(mos_job *job, const Mosaajii__Engine__V1__Request *request, mos_arena *arena, result_message *out,
+                       struct mos_error *error) {
     mos_keyring *keyring = NULL;
     mos_status status = mos_keyring_load_sealed(request->keyring, request->keyring_passphrase, &keyring, error);
     if (status == MOS_NOT_FOUND) {

@@ -91,7 +91,8 @@ static mos_status wrap_remote(const mos_keyring *keyring, uint32_t version, cons
                               const struct mos_key *key, struct mos_buffer *out, struct mos_error *error) {
     const struct mos_key_service *service = mos_keyring_service(keyring);
     if (!service) {
-        return mos_fail(error, MOS_FAILED_PRECONDITION, "version %u of the key lies in %s, which only the server can reach", version, reference);
+        return mos_fail(error, MOS_FAILED_PRECONDITION, "version %u of the key lies in %s, which only the server can reach", version,
+                        reference);
     }
     uint8_t plain[REMOTE_PLAIN_BYTES];
     uint8_t head[REMOTE_HEAD_BYTES];
@@ -171,7 +172,8 @@ static mos_status unwrap_remote(const mos_keyring *keyring, uint32_t version, co
     }
     const struct mos_key_service *service = mos_keyring_service(keyring);
     if (!service) {
-        return mos_fail(error, MOS_FAILED_PRECONDITION, "version %u of the key lies in %s, which only the server can reach", version, reference);
+        return mos_fail(error, MOS_FAILED_PRECONDITION, "version %u of the key lies in %s, which only the server can reach", version,
+                        reference);
     }
     struct mos_buffer plain = {0};
     uint8_t mac[MOS_HASH_BYTES];
@@ -242,10 +244,9 @@ mos_status mos_key_load(int root, const char *folder, const mos_keyring *keyring
             known += has;
             char name[MOS_OBJECT_NAME_BYTES];
             snprintf(name, sizeof(name), "%s/%u", folder, version);
-            mos_status tried_status =
-                has && mos_file_read(root, name, MOS_KEY_OBJECT_LIMIT_BYTES, &object, NULL) == MOS_OK
-                    ? mos_key_unwrap(keyring, version, binding, object.data, object.size_bytes, out_key, &unwrapping)
-                    : MOS_CORRUPT;
+            mos_status tried_status = has && mos_file_read(root, name, MOS_KEY_OBJECT_LIMIT_BYTES, &object, NULL) == MOS_OK
+                                          ? mos_key_unwrap(keyring, version, binding, object.data, object.size_bytes, out_key, &unwrapping)
+                                          : MOS_CORRUPT;
             opened = tried_status == MOS_OK;
             // What a KMS refuses or cannot do now says nothing about the object.
             refused = tried_status == MOS_OK || tried_status == MOS_CORRUPT ? refused : tried_status;
@@ -260,6 +261,8 @@ mos_status mos_key_load(int root, const char *folder, const mos_keyring *keyring
         return mos_fail(error, MOS_FAILED_PRECONDITION, "the keyring does not hold version %u of the key that %s needs", tried, folder);
     }
     if (!opened && refused != MOS_OK) {
+        // Not to be taken for an object that is missing.
+        refused = refused == MOS_NOT_FOUND ? MOS_FAILED_PRECONDITION : refused;
         return mos_fail(error, refused, "the key of %s cannot be unwrapped: %.500s", folder, unwrapping.message);
     }
     return opened ? MOS_OK : mos_fail(error, MOS_CORRUPT, "no key in %s opens: it is damaged or was made with another keyring", folder);

@@ -24,8 +24,8 @@ void mos_key_object_seal(const struct mos_key *kek, uint32_t version, const stru
 bool mos_key_object_open(const struct mos_key *kek, uint32_t version, const struct mos_key_binding *binding, const uint8_t *object,
                          size_t size_bytes, struct mos_key *out_key);
 
-// The whole object under a version that the keyring holds, local or remote; `out` is emptied first. Of a remote one: MOS_UNAVAILABLE and the
-// like from its service.
+// The whole object under a version that the keyring holds, local or remote; `out` is emptied first. Of a remote one: MOS_UNAVAILABLE and
+// the like from its service.
 mos_status mos_key_wrap(const mos_keyring *keyring, uint32_t version, const struct mos_key_binding *binding, const struct mos_key *key,
                         struct mos_buffer *out, struct mos_error *error);
 // And back. MOS_FAILED_PRECONDITION: the keyring does not hold the version; MOS_CORRUPT: the object does not open.

@@ -149,7 +149,8 @@ static mos_status decode(const uint8_t *data, size_t size_bytes, const char *pat
         return status;
     }
     if (!passphrase || !*passphrase) {
-        return mos_fail(error, MOS_FAILED_PRECONDITION, "the keyring %s is sealed: MOSAAJII_KEYRING_PASSPHRASE must hold its passphrase", path);
+        return mos_fail(error, MOS_FAILED_PRECONDITION, "the keyring %s is sealed: MOSAAJII_KEYRING_PASSPHRASE must hold its passphrase",
+                        path);
     }
     mos_status status = mos_keyring_unseal(data, size_bytes, passphrase, out, error);
     if (status != MOS_OK) {
@@ -453,7 +454,8 @@ mos_status mos_keyring_merge(mos_keyring *keyring, const mos_keyring *other, con
                                               : mos_secret_equal(next->keys[at].bytes, other->keys[i].bytes, MOS_KEY_BYTES);
         if (!same) {
             mos_keyring_free(next);
-            return mos_fail(error, MOS_ALREADY_EXISTS, "version %u of the copy is another key than the one of this keyring", theirs->number);
+            return mos_fail(error, MOS_ALREADY_EXISTS, "version %u of the copy is another key than the one of this keyring",
+                            theirs->number);
         }
     }
     return replace(keyring, next, path, error);

@@ -4,8 +4,8 @@
 //     1 decrypt-only 2026-01-31T12:00:00.000Z 64 hexadecimal digits
 //     2 active 2026-02-28T12:00:00.000Z aws:alias/backup
 //
-// A version is local, and its key stands in its line, or remote: then the line says which key of which service it is. Exactly one version is
-// active: it wraps new keys. The file is written anew beside the old one, flushed and renamed. It may lie sealed (docs/design/keys.md).
+// A version is local, and its key stands in its line, or remote: then the line says which key of which service it is. Exactly one version
+// is active: it wraps new keys. The file is written anew beside the old one, flushed and renamed. It may lie sealed (docs/design/keys.md).
 #ifndef MOS_ENGINE_REPO_KEYRING_H
 #define MOS_ENGINE_REPO_KEYRING_H
 
@@ -53,8 +53,8 @@ mos_status mos_keyring_make(const char *path, const char *passphrase, const char
 mos_status mos_keyring_add(mos_keyring *keyring, const char *path, const char *reference, struct mos_error *error);
 // Takes a version out. MOS_NOT_FOUND; MOS_FAILED_PRECONDITION for the active one.
 mos_status mos_keyring_retire(mos_keyring *keyring, const char *path, uint32_t version, struct mos_error *error);
-// Takes over all versions of `other` that this one does not have, decrypt-only. MOS_ALREADY_EXISTS where both have a version that is not the
-// same key. *out_added: how many.
+// Takes over all versions of `other` that this one does not have, decrypt-only. MOS_ALREADY_EXISTS where both have a version that is not
+// the same key. *out_added: how many.
 mos_status mos_keyring_merge(mos_keyring *keyring, const mos_keyring *other, const char *path, size_t *out_added, struct mos_error *error);
 // An escrow copy, appended to `out`: all that the file holds, sealed with this passphrase. And back; MOS_PERMISSION_DENIED, MOS_CORRUPT.
 mos_status mos_keyring_seal(const mos_keyring *keyring, const char *passphrase, struct mos_buffer *out, struct mos_error *error);

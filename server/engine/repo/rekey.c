@@ -283,7 +283,8 @@ mos_status mos_repository_retire_key(mos_repository *repository, mos_keyring *ke
         status = mos_lock_take(repository->root, MOS_LOCK_RUNNING, true, false, &running_lock, error);
     }
     if (status == MOS_UNAVAILABLE) {
-        return mos_fail(error, MOS_FAILED_PRECONDITION, "a backup or a rewrapping of keys is running; retire the version when it has ended");
+        return mos_fail(error, MOS_FAILED_PRECONDITION,
+                        "a backup or a rewrapping of keys is running; retire the version when it has ended");
     }
     if (status == MOS_OK) {
         status = mos_repository_each_key(repository, false, count_need, &need, error);

@@ -6,7 +6,8 @@
 
 // What a rewrapping tells as it goes on.
 struct mos_rewrap_progress {
-    // This backup's key, or the repository secret ("repository"), is now under the active version: it was made so just now, or it was before.
+    // This backup's key, or the repository secret ("repository"), is now under the active version: it was made so just now, or it was
+    // before.
     void (*done)(void *context, const char *owner, bool now);
     // One that cannot be: its key does not open.
     void (*failed)(void *context, const char *owner, const char *reason);

@@ -81,7 +81,8 @@ MOS_TEST(rows_allow_what_they_say_and_nothing_else) {
                 CU_ASSERT_EQUAL(mos_right_allows(right, kinds[k], role, ""), kind && role >= right->least);
                 CU_ASSERT_EQUAL(mos_right_allows(right, kinds[k], role, right->right ? right->right : "plan.none"),
                                 kind && role != MOS_ROLE_NONE && (role >= right->least || right->right));
-                CU_ASSERT_EQUAL(mos_right_allows(right, kinds[k], role, "backup.deleted,xbackup.delete,plan"), kind && role >= right->least);
+                CU_ASSERT_EQUAL(mos_right_allows(right, kinds[k], role, "backup.deleted,xbackup.delete,plan"),
+                                kind && role >= right->least);
             }
         }
     }
@@ -89,6 +90,7 @@ MOS_TEST(rows_allow_what_they_say_and_nothing_else) {
 }
 
 MOS_TEST(a_session_of_the_pos_gets_no_keys) {
-    CU_ASSERT_FALSE(mos_right_allows(mos_right_find("/mosaajii.backup.v1.AdminService/ExportKeys"), MOS_BY_JWT, MOS_ROLE_ADMIN, "key.manage"));
+    CU_ASSERT_FALSE(
+        mos_right_allows(mos_right_find("/mosaajii.backup.v1.AdminService/ExportKeys"), MOS_BY_JWT, MOS_ROLE_ADMIN, "key.manage"));
     CU_ASSERT(mos_right_allows(mos_right_find("/mosaajii.backup.v1.AdminService/ExportKeys"), MOS_BY_TOKEN, MOS_ROLE_ADMIN, ""));
 }

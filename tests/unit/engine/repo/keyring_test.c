@@ -114,7 +114,8 @@ MOS_TEST(a_remote_version_has_a_reference_and_no_key) {
     mos_keyring *keyring = NULL;
     struct mos_error error = {0};
     char id[32];
-    const char text[] = HEADER "1 decrypt-only " TIME " " KEY_1 "\n2 decrypt-only " TIME " vault:backup\n5 active " TIME " aws:alias/shop\n";
+    const char text[] =
+        HEADER "1 decrypt-only " TIME " " KEY_1 "\n2 decrypt-only " TIME " vault:backup\n5 active " TIME " aws:alias/shop\n";
     MOS_ASSERT_OK(mos_keyring_parse(text, strlen(text), &keyring, &error), &error);
     CU_ASSERT_PTR_NULL(mos_keyring_key(keyring, 5));
     CU_ASSERT_STRING_EQUAL(mos_keyring_reference(keyring, 5), "aws:alias/shop");

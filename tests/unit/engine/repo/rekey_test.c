@@ -78,9 +78,9 @@ static void stamp_file(const char *path, void *context) {
     struct stat status;
     if (strstr(path, "/packs/") || strstr(path, "/backups/")) {
         CU_ASSERT_EQUAL_FATAL(stat(path, &status), 0);
-        stamp->length += (size_t)snprintf(stamp->text + stamp->length, sizeof(stamp->text) - stamp->length, "%s %ld.%09ld %ld %lu\n",
-                                          strrchr(path, '/'), status.st_mtim.tv_sec, status.st_mtim.tv_nsec, (long)status.st_size,
-                                          (unsigned long)status.st_ino);
+        stamp->length +=
+            (size_t)snprintf(stamp->text + stamp->length, sizeof(stamp->text) - stamp->length, "%s %ld.%09ld %ld %lu\n", strrchr(path, '/'),
+                             status.st_mtim.tv_sec, status.st_mtim.tv_nsec, (long)status.st_size, (unsigned long)status.st_ino);
     }
 }
 
@@ -203,9 +203,11 @@ MOS_TEST(a_version_retires_when_nothing_needs_it) {
     fixture_open(&fixture);
     backups(&fixture);
     MOS_ASSERT_OK(mos_keyring_rotate(fixture.keyring, fixture.keyring_path, &error), &error);
-    CU_ASSERT_EQUAL(mos_repository_retire_key(fixture.repository, fixture.keyring, fixture.keyring_path, 1, &error), MOS_FAILED_PRECONDITION);
+    CU_ASSERT_EQUAL(mos_repository_retire_key(fixture.repository, fixture.keyring, fixture.keyring_path, 1, &error),
+                    MOS_FAILED_PRECONDITION);
     CU_ASSERT_PTR_NOT_NULL(strstr(error.message, "4 backups still need version 1"));
-    CU_ASSERT_EQUAL(mos_repository_retire_key(fixture.repository, fixture.keyring, fixture.keyring_path, 2, &error), MOS_FAILED_PRECONDITION);
+    CU_ASSERT_EQUAL(mos_repository_retire_key(fixture.repository, fixture.keyring, fixture.keyring_path, 2, &error),
+                    MOS_FAILED_PRECONDITION);
     MOS_ASSERT_OK(rewrap(&fixture, &watch, &error), &error);
     CU_ASSERT_EQUAL(mos_repository_retire_key(fixture.repository, fixture.keyring, fixture.keyring_path, 7, &error), MOS_NOT_FOUND);
     MOS_ASSERT_OK(mos_repository_retire_key(fixture.repository, fixture.keyring, fixture.keyring_path, 1, &error), &error);
@@ -227,7 +229,8 @@ MOS_TEST(a_version_does_not_retire_while_a_backup_runs) {
     MOS_ASSERT_OK(mos_writer_begin(fixture.repository, &options, &writer, &error), &error);
     MOS_ASSERT_OK(mos_keyring_rotate(fixture.keyring, fixture.keyring_path, &error), &error);
     MOS_ASSERT_OK(rewrap(&fixture, &watch, &error), &error);
-    CU_ASSERT_EQUAL(mos_repository_retire_key(fixture.repository, fixture.keyring, fixture.keyring_path, 1, &error), MOS_FAILED_PRECONDITION);
+    CU_ASSERT_EQUAL(mos_repository_retire_key(fixture.repository, fixture.keyring, fixture.keyring_path, 1, &error),
+                    MOS_FAILED_PRECONDITION);
     mos_writer_free(writer);
     MOS_ASSERT_OK(mos_repository_retire_key(fixture.repository, fixture.keyring, fixture.keyring_path, 1, &error), &error);
     fixture_close(&fixture);
@@ -341,6 +344,9 @@ MOS_TEST(a_kms_that_is_away_stops_a_backup_before_it_writes_anything) {
     mos_repository *repository = NULL;
     CU_ASSERT_EQUAL(mos_repository_open(fixture.path, fixture.keyring, &repository, &error), MOS_UNAVAILABLE);
     CU_ASSERT_EQUAL(rewrap(&fixture, &watch, &error), MOS_UNAVAILABLE);
+    // A key that its service does not know, as in another region, is not a secret that was lost.
+    kms.status = MOS_NOT_FOUND;
+    CU_ASSERT_EQUAL(mos_repository_open(fixture.path, fixture.keyring, &repository, &error), MOS_FAILED_PRECONDITION);
     mos_keyring_set_service(fixture.keyring, NULL);
     CU_ASSERT_EQUAL(mos_repository_open(fixture.path, fixture.keyring, &repository, &error), MOS_FAILED_PRECONDITION);
     fixture_close(&fixture);
