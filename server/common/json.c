@@ -15,8 +15,12 @@ struct reader {
     int depth;
 };
 
+static bool is_space(char c) {
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static void skip_space(struct reader *reader) {
-    while (reader->next < reader->end && memchr(" \t\r\n", *reader->next, 4)) {
+    while (reader->next < reader->end && is_space(*reader->next)) {
         reader->next++;
     }
 }

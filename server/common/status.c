@@ -61,7 +61,7 @@ static mos_status fill(struct mos_error *error, mos_status status, const char *f
     return status;
 }
 
-mos_status mos_fail(struct mos_error *error, mos_status status, const char *format, ...) {
+mos_status(mos_fail)(struct mos_error *error, mos_status status, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     fill(error, status, "", format, arguments);
@@ -69,7 +69,7 @@ mos_status mos_fail(struct mos_error *error, mos_status status, const char *form
     return status;
 }
 
-mos_status mos_fail_field(struct mos_error *error, const char *field, const char *format, ...) {
+mos_status(mos_fail_field)(struct mos_error *error, const char *field, const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     fill(error, MOS_INVALID_ARGUMENT, field, format, arguments);
@@ -101,7 +101,7 @@ static mos_status from_errno(int errnum) {
     }
 }
 
-mos_status mos_fail_errno(struct mos_error *error, int errnum, const char *format, ...) {
+mos_status(mos_fail_errno)(struct mos_error *error, int errnum, const char *format, ...) {
     mos_status status = from_errno(errnum);
     va_list arguments;
     va_start(arguments, format);

@@ -44,4 +44,11 @@ mos_status mos_fail_errno(struct mos_error *error, int errnum, const char *forma
 // Puts "context: " before the message of an error that is passed on, and returns its status.
 mos_status mos_fail_context(struct mos_error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+// The static analyser cannot see that a failure is never MOS_OK.
+#ifdef __clang_analyzer__
+#define mos_fail(error, status, ...) ((mos_fail)((error), (status), __VA_ARGS__), (status))
+#define mos_fail_field(...) ((mos_fail_field)(__VA_ARGS__), MOS_INVALID_ARGUMENT)
+#define mos_fail_errno(...) ((mos_fail_errno)(__VA_ARGS__), MOS_IO)
+#endif
+
 #endif

@@ -1,4 +1,5 @@
 // mosaajii-server: wiring only.
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -67,8 +68,14 @@ struct program {
 
 // ---- Settings that only the server can judge ----
 
+// By its number, or by the one name that always means it: any other that begins like a number is looked up, and may be anywhere.
 static bool is_loopback(const char *address) {
-    return strncmp(address, "127.", 4) == 0 || strncmp(address, "localhost:", 10) == 0 || strncmp(address, "[::1]:", 6) == 0;
+    char host[INET_ADDRSTRLEN];
+    struct in_addr number;
+    size_t length = (size_t)(strrchr(address, ':') - address);
+    snprintf(host, sizeof(host), "%.*s", (int)length, address);
+    return strncmp(address, "localhost:", 10) == 0 || strncmp(address, "[::1]:", 6) == 0 ||
+           (length < sizeof(host) && inet_pton(AF_INET, host, &number) == 1 && strncmp(host, "127.", 4) == 0);
 }
 
 static mos_status check_readable(const mos_settings *settings, enum mos_setting setting, const char *name, struct mos_error *error) {

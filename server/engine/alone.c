@@ -218,7 +218,7 @@ static int exit_code(mos_status status) {
 // Relative targets are meant from here.
 static const char *absolute(mos_arena *arena, const char *path) {
     char here[4096];
-    if (*path == '/' || !getcwd(here, sizeof(here))) {
+    if (!path || *path == '/' || !getcwd(here, sizeof(here))) {
         return path;
     }
     return mos_arena_printf(arena, "%s/%s", here, path);

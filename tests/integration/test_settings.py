@@ -17,6 +17,7 @@ from support.program import BIN, Server, environment
         ("MOSAAJII_LISTEN", "127.0.0.1:99999"),
         ("MOSAAJII_LISTEN", "0.0.0.0:0"),
         ("MOSAAJII_LISTEN", "[::]:0"),
+        ("MOSAAJII_LISTEN", "127.example.org:0"),
         ("MOSAAJII_MAX_JOBS", "many"),
         ("MOSAAJII_MAX_JOBS", "-1"),
         ("MOSAAJII_LOG_FORMAT", "xml"),

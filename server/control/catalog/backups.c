@@ -89,10 +89,10 @@ static mos_status take_tags(mos_catalog_session *session, mos_arena *arena, stru
     }
     mos_sql_bind_text(&sql, backup->id);
     const char **tags = NULL;
-    size_t capacity = 0;
+    size_t count = 0, capacity = 0;
     bool row;
     while ((status = mos_sql_step(&sql, &row, error)) == MOS_OK && row) {
-        if (backup->tag_count == capacity) {
+        if (!tags || count == capacity) {
             size_t larger = capacity ? 2 * capacity : 4;
             const char **grown = mos_arena_array(arena, const char *, larger);
             if (!grown) {
@@ -104,9 +104,10 @@ static mos_status take_tags(mos_catalog_session *session, mos_arena *arena, stru
             tags = grown;
             capacity = larger;
         }
-        tags[backup->tag_count++] = mos_sql_take_text(&sql, arena);
+        tags[count++] = mos_sql_take_text(&sql, arena);
     }
     backup->tags = tags;
+    backup->tag_count = count;
     return status;
 }
 

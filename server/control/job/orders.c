@@ -15,11 +15,11 @@ static mos_status enqueue(mos_queue *queue, const struct mos_job *job, const str
     mos_status status = mos_queue_announce(queue, entry, error);
     if (status == MOS_OK) {
         status = mos_record_queued(queue->catalog, job, backup, error);
-        if (status == MOS_OK) {
-            mos_queue_release(queue, entry, false);
-        } else {
+        if (status != MOS_OK) {
             mos_queue_forget(queue, entry);
+            return status;
         }
+        mos_queue_release(queue, entry, false);
     }
     mos_entry_release(queue, entry);
     return status;

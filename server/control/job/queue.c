@@ -28,9 +28,10 @@ struct mos_entry *mos_entry_create(const struct mos_job *job, const Mosaajii__En
     return entry;
 }
 
-void mos_entry_release(mos_queue *queue, struct mos_entry *entry) {
+static void give_up(mos_queue *queue, struct mos_entry *entry, int references) {
     pthread_mutex_lock(&queue->mutex);
-    bool last = --entry->references == 0;
+    entry->references -= references;
+    bool last = entry->references == 0;
     pthread_mutex_unlock(&queue->mutex);
     if (last) {
         explicit_bzero(entry->request, entry->request_bytes);
@@ -38,6 +39,10 @@ void mos_entry_release(mos_queue *queue, struct mos_entry *entry) {
         pthread_mutex_destroy(&entry->process_mutex);
         free(entry);
     }
+}
+
+void mos_entry_release(mos_queue *queue, struct mos_entry *entry) {
+    give_up(queue, entry, 1);
 }
 
 mos_status mos_queue_announce(mos_queue *queue, struct mos_entry *entry, struct mos_error *error) {
@@ -89,7 +94,7 @@ void mos_queue_forget(mos_queue *queue, struct mos_entry *entry) {
     // Workers of a queue that stops wait for the last to go.
     pthread_cond_broadcast(&queue->work);
     pthread_mutex_unlock(&queue->mutex);
-    mos_entry_release(queue, entry);
+    give_up(queue, entry, 2);
 }
 
 // ---- Workers ----
@@ -129,7 +134,6 @@ static void *worker_main(void *argument) {
             mos_job_run(queue, entry);
         }
         mos_queue_forget(queue, entry);
-        mos_entry_release(queue, entry);
         pthread_mutex_lock(&queue->mutex);
     }
     pthread_mutex_unlock(&queue->mutex);
@@ -258,8 +262,8 @@ static bool cancel_next(mos_queue *queue, const char *job_id, const char *backup
         mos_queue_forget(queue, entry);
     } else {
         stop_process(entry, CANCEL_GRACE_MS);
+        mos_entry_release(queue, entry);
     }
-    mos_entry_release(queue, entry);
     return true;
 }
 

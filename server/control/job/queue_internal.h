@@ -57,6 +57,7 @@ void mos_entry_release(mos_queue *queue, struct mos_entry *entry);
 mos_status mos_queue_announce(mos_queue *queue, struct mos_entry *entry, struct mos_error *error);
 // Its row is written: a worker may take it. `first`: before all others.
 void mos_queue_release(mos_queue *queue, struct mos_entry *entry, bool first);
+// Takes it out of the queue, and gives up the queue's reference and the caller's.
 void mos_queue_forget(mos_queue *queue, struct mos_entry *entry);
 
 // Runs the job of an entry from its start to its settlement, on the calling thread.

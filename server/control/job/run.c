@@ -436,11 +436,11 @@ void mos_job_run(mos_queue *queue, struct mos_entry *entry) {
         }
     }
     settle(queue, entry, &outcome);
-    if (next) {
+    if (next && outcome.verification_id[0] && !followed) {
+        mos_queue_forget(queue, next);
+    } else if (next) {
         if (followed) {
             mos_queue_release(queue, next, true);
-        } else if (outcome.verification_id[0]) {
-            mos_queue_forget(queue, next);
         }
         mos_entry_release(queue, next);
     }

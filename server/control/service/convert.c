@@ -26,7 +26,7 @@ SAME(MOS_ROLE_ADMIN, MOSAAJII__BACKUP__V1__TOKEN__ROLE__ADMIN);
 
 bool mos_make_time(mos_arena *arena, int64_t unix_ns, Google__Protobuf__Timestamp **out) {
     *out = NULL;
-    if (unix_ns == 0) {
+    if (unix_ns <= 0) {
         return true;
     }
     *out = mos_arena_alloc(arena, sizeof(**out));
@@ -145,6 +145,17 @@ static bool make_facts(mos_arena *arena, const struct mos_backup *backup, backup
     return true;
 }
 
+// 0: never. A repository that the catalog was rebuilt from may say anything of its times.
+static int64_t expiry_of(const struct mos_backup *backup) {
+    int64_t kept_ns, expires_ns;
+    if (backup->created_at_unix_ns <= 0 || backup->retention_days <= 0 ||
+        __builtin_mul_overflow(backup->retention_days, INT64_C(86400) * MOS_NS_PER_SECOND, &kept_ns) ||
+        __builtin_add_overflow(backup->created_at_unix_ns, kept_ns, &expires_ns)) {
+        return 0;
+    }
+    return expires_ns;
+}
+
 bool mos_make_backup(mos_arena *arena, const struct mos_backup *backup, backup_message *out) {
     mosaajii__backup__v1__backup__init(out);
     out->id = (char *)backup->id;
@@ -169,10 +180,9 @@ bool mos_make_backup(mos_arena *arena, const struct mos_backup *backup, backup_m
     out->parent_id = (char *)backup->parent_id;
     out->created_by = (char *)backup->created_by;
     out->legal_hold = backup->legal_hold;
-    int64_t expires_ns = backup->created_at_unix_ns + backup->retention_days * INT64_C(86400) * MOS_NS_PER_SECOND;
     return mos_make_time(arena, backup->created_at_unix_ns, &out->created_at) &&
            mos_make_time(arena, backup->completed_at_unix_ns, &out->completed_at) &&
-           mos_make_time(arena, backup->retention_days > 0 ? expires_ns : 0, &out->expires_at) &&
+           mos_make_time(arena, expiry_of(backup), &out->expires_at) &&
            mos_make_time(arena, backup->verified_at_unix_ns, &out->verified_at) &&
            mos_make_time(arena, backup->locked_until_unix_ns, &out->locked_until) && make_facts(arena, backup, out);
 }

@@ -28,6 +28,7 @@ enum { MOS_NAME_MOST = 200, MOS_TAGS_MOST = 50, MOS_TAG_MOST = 100, MOS_RETENTIO
 
 // ---- From rows to messages; false past the arena's ceiling ----
 
+// NULL for 0, and for a time before 1970.
 bool mos_make_time(mos_arena *arena, int64_t unix_ns, Google__Protobuf__Timestamp **out);
 bool mos_make_backup(mos_arena *arena, const struct mos_backup *backup, Mosaajii__Backup__V1__Backup *out);
 bool mos_make_job(mos_arena *arena, const struct mos_job *job, Mosaajii__Backup__V1__Job *out);

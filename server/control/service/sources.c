@@ -86,23 +86,35 @@ static char *literal_pattern(mos_arena *arena, const char *path) {
     return pattern;
 }
 
+// As the setting names it, and as a scan comes upon it: by a link, a double slash or a slash at the end the two differ.
+static void exclude_place(mos_arena *arena, const char *path, struct mos_sources *out) {
+    char resolved[PATH_MAX];
+    out->excludes[out->exclude_count++] = literal_pattern(arena, path);
+    if (realpath(path, resolved) && strcmp(resolved, path) != 0) {
+        out->excludes[out->exclude_count++] = literal_pattern(arena, resolved);
+    }
+}
+
 // A backup must not hold the repository that it is written to, nor the keys that open it.
 static void take_excludes(const mos_settings *settings, mos_arena *arena, struct mos_sources *out) {
-    size_t count;
-    char **given = mos_split(arena, mos_setting_text(settings, MOS_SETTING_BACKUP_EXCLUDE), ':', &count);
+    enum { PLACES = 3 };
+    char **given = mos_split(arena, mos_setting_text(settings, MOS_SETTING_BACKUP_EXCLUDE), ':', &out->exclude_count);
     const char *home = mos_setting_text(settings, MOS_SETTING_MOSAAJII_HOME);
-    out->excludes = mos_arena_array(arena, char *, count + 3);
-    memcpy(out->excludes, given, count * sizeof(*given));
-    out->excludes[count++] = literal_pattern(arena, mos_setting_text(settings, MOS_SETTING_MOSAAJII_REPOSITORY));
-    out->excludes[count++] = literal_pattern(arena, mos_arena_printf(arena, "%s/keys", home));
-    out->excludes[count++] = literal_pattern(arena, mos_arena_printf(arena, "%s/scratch", home));
-    out->exclude_count = count;
+    out->excludes = mos_arena_array(arena, char *, out->exclude_count + 2 * PLACES);
+    memcpy(out->excludes, given, out->exclude_count * sizeof(*given));
+    exclude_place(arena, mos_setting_text(settings, MOS_SETTING_MOSAAJII_REPOSITORY), out);
+    exclude_place(arena, mos_arena_printf(arena, "%s/keys", home), out);
+    exclude_place(arena, mos_arena_printf(arena, "%s/scratch", home), out);
 }
 
 static char **join(mos_arena *arena, char **first, size_t first_count, char **second, size_t second_count) {
     char **both = mos_arena_array(arena, char *, first_count + second_count);
-    memcpy(both, first, first_count * sizeof(*first));
-    memcpy(both + first_count, second, second_count * sizeof(*second));
+    for (size_t i = 0; i < first_count; i++) {
+        both[i] = first[i];
+    }
+    for (size_t i = 0; i < second_count; i++) {
+        both[first_count + i] = second[i];
+    }
     return both;
 }
 

@@ -128,7 +128,7 @@ static void add_part(struct parts *parts, struct mos_piece *piece, uint32_t leng
         last->length_bytes += length_bytes;
         return;
     }
-    if (parts->count == parts->capacity) {
+    if (!parts->list || parts->count == parts->capacity) {
         parts->capacity = parts->capacity ? parts->capacity * 2 : 1;
         parts->list = mos_realloc(parts->list, parts->capacity * sizeof(*parts->list));
     }

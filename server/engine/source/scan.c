@@ -251,7 +251,7 @@ static void enter(mos_scan *scan) {
         close(descriptor);
         return;
     }
-    if (scan->depth == scan->capacity) {
+    if (!scan->levels || scan->depth == scan->capacity) {
         scan->capacity = scan->capacity ? scan->capacity * 2 : 32;
         scan->levels = mos_realloc(scan->levels, scan->capacity * sizeof(*scan->levels));
     }
@@ -457,7 +457,7 @@ mos_status mos_scan_next(mos_scan *scan, struct mos_entry **out, struct mos_erro
     }
     while (scan->depth) {
         struct level *level = &scan->levels[scan->depth - 1];
-        if (level->next == level->count) {
+        if (!level->names || level->next == level->count) {
             leave(scan);
         } else if (look_at_next(scan)) {
             *out = &scan->entry;

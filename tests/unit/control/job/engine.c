@@ -312,6 +312,8 @@ static void obey(const engine_request *request, const char *backup_id, const cha
     } else if (strcmp(word, "linger") == 0) {
         linger();
     } else if (strcmp(word, "signal") == 0) {
+        // A sanitizer has a handler of its own for some.
+        signal(atoi(arguments), SIG_DFL);
         raise(atoi(arguments));
     } else if (strcmp(word, "exit") == 0) {
         exit(atoi(arguments));
