@@ -11,7 +11,7 @@
 static int update(struct mos_cli *cli, API(UpdateBackupRequest) * request, const char *done) {
     struct mos_error error = {0};
     struct mos_rpc_call_options options = mos_cli_quick(cli);
-    char id[MOS_ID_TEXT_BYTES];
+    char *id = mos_arena_alloc(cli->arena, MOS_ID_TEXT_BYTES);
     api_backup *backup;
     mos_status status = mos_cli_find_backup(cli, cli->arguments.words[0], true, id, &error);
     request->backup_id = id;
