@@ -7,7 +7,7 @@
 #include "common/buffer.h"
 #include "common/clock.h"
 
-enum { ADDRESSES = 1024, ADDRESS_BYTES = 64, FREE_FAILURES = 20, FIRST_DELAY_MS = 50, LONGEST_DELAY_MS = 2000, HELD_AT_ONCE = 32 };
+enum { ADDRESSES = 1024, ADDRESS_BYTES = 64, FREE_FAILURES = 20, FIRST_DELAY_MS = 50, LONGEST_DELAY_MS = 1000, HELD_AT_ONCE = 32 };
 // One failure is forgotten each so often.
 static const int64_t forget_ns = 3 * MOS_NS_PER_SECOND;
 
