@@ -31,6 +31,7 @@ fuzz: $(BUILD)/packages
 	@deploy/fuzz.sh $(BUILD)/fuzz $(FUZZ_SECONDS)
 
 bench: build $(BUILD)/python/ready
+	@$(BUILD)/python/bin/python tests/bench/gateway.py --bin $(BUILD)/bin --gen $(BUILD)/python/gen
 	@$(BUILD)/python/bin/python tests/bench/run.py --bin $(BUILD)/bin --gen $(BUILD)/python/gen
 
 coverage: $(BUILD)/packages $(BUILD)/python/ready $(BUILD)/tools/grpcurl $(BUILD)/clients/ready

@@ -326,7 +326,8 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
     const struct mos_rpc_options options = {.listen = mos_setting_text(settings, MOS_SETTING_MOSAAJII_LISTEN),
                                             .tls_cert_file = mos_setting_text(settings, MOS_SETTING_MOSAAJII_TLS_CERT),
                                             .tls_key_file = mos_setting_text(settings, MOS_SETTING_MOSAAJII_TLS_KEY),
-                                            .tls_client_ca_file = mos_setting_text(settings, MOS_SETTING_MOSAAJII_TLS_CLIENT_CA)};
+                                            .tls_client_ca_file = mos_setting_text(settings, MOS_SETTING_MOSAAJII_TLS_CLIENT_CA),
+                                            .trusted_proxies = mos_setting_text(settings, MOS_SETTING_MOSAAJII_TRUSTED_PROXIES)};
     status = mos_rpc_server_create(&program->server, &options, error);
     if (status != MOS_OK) {
         return status;

@@ -15,7 +15,7 @@ from support.program import BIN, CEILING, ROOT
 from support.rest import Gateway
 
 # Of each operation. All operations together take well below 90 seconds.
-EXAMPLES = 10
+EXAMPLES = 6
 
 load_all_checks()
 api = schemathesis.openapi.from_path(ROOT / "docs/api/openapi.json")

@@ -361,12 +361,12 @@ func (d *documenter) responses(method protoreflect.MethodDescriptor, kind shape.
 	case shape.Message:
 		success["content"] = content("application/json", envelope(object{"message": object{"type": "string"}}))
 	case shape.Events:
-		success["description"] = "A line of JSON an event, or server-sent events with the sequence number as `id:` where `Accept: text/event-stream` asks for them, " +
-			"with `event: end` after the last. Where it breaks off, the last line or an `event: error` is an Error."
+		success["description"] = "A line of JSON an event, or server-sent events with the sequence number as `id:` where `Accept: text/event-stream` asks for them. " +
+			"Ends when what is watched has ended. Where it breaks off, the last line or an `event: error` is an Error."
 		media := content("application/x-ndjson", reference(d.output(output)))
 		media["text/event-stream"] = object{"schema": object{"type": "string"}}
 		success["content"] = media
-		responses["204"] = object{"description": "Nothing is left for an EventSource that came back."}
+		responses["204"] = object{"description": "No event is left, so an EventSource that came back stays away."}
 	case shape.Bytes:
 		media := "application/octet-stream"
 		if method.Name() == "ExportAudit" {

@@ -12,6 +12,7 @@ import (
 	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -119,10 +120,9 @@ func newMux() *runtime.ServeMux {
 		}),
 		runtime.WithErrorHandler(func(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, r *http.Request, err error) {
 			if errors.Is(context.Cause(r.Context()), errStopping) {
-				fail(codes.Unavailable, errStopping.Error()).write(w, r)
-				return
+				err = status.Error(codes.Unavailable, errStopping.Error())
 			}
-			fromCall(err).write(w, r)
+			refuse(w, r, fromCall(err))
 		}),
 	)
 }

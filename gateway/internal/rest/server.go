@@ -36,13 +36,15 @@ import (
 )
 
 const (
-	maxBodyBytes   = 1 << 20
-	maxHeaderBytes = 16 << 10
-	maxTokenBytes  = 4 << 10
-	maxStreams     = 1024
-	callTimeout    = 30 * time.Second
-	bodyTimeout    = 30 * time.Second
-	readyTimeout   = 2 * time.Second
+	maxBodyBytes = 1 << 20
+	// How much more of a body that is too large is read, and thrown away, before it is refused.
+	maxDrainedBytes = 64 << 20
+	maxHeaderBytes  = 16 << 10
+	maxTokenBytes   = 4 << 10
+	maxStreams      = 1024
+	callTimeout     = 30 * time.Second
+	bodyTimeout     = 30 * time.Second
+	readyTimeout    = 2 * time.Second
 )
 
 // Options of a server; what is 0 takes its default.
@@ -369,6 +371,8 @@ func readBody(w http.ResponseWriter, r *http.Request, route *routes.Route) ([]by
 	var large *http.MaxBytesError
 	switch {
 	case errors.As(err, &large):
+		// Many clients read nothing before they have sent all. The read deadline holds here too.
+		_, _ = io.CopyN(io.Discard, r.Body, maxDrainedBytes)
 		return nil, &problem{http.StatusRequestEntityTooLarge, codes.ResourceExhausted,
 			fmt.Sprintf("the body is larger than %d bytes", maxBodyBytes), nil}
 	case err != nil:

@@ -1,9 +1,11 @@
 package rest
 
 import (
+	"bufio"
 	"compress/gzip"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -37,6 +39,9 @@ func TestServerAwayThenBack(t *testing.T) {
 	if r := g.request("GET", "/api/backups/alerts/watch", "", "Accept", "text/event-stream"); r.status != 503 || r.header.Get("Retry-After") == "" {
 		t.Fatal(r.status, r.header)
 	}
+	// An EventSource that came back would be lost with any status but 200.
+	g.request("GET", "/api/backups/alerts/watch", "", "Accept", "text/event-stream", "Last-Event-ID", "7").want(200)
+	g.request("GET", "/api/backups", "", "Accept", "text/event-stream", "Last-Event-ID", "7").refused(503, "UNAVAILABLE")
 	f := &fake{answers: map[string]func(context.Context, proto.Message, func(proto.Message) error) error{}}
 	f.start(t, address)
 	await := func(status int) {
@@ -192,6 +197,24 @@ func TestLimits(t *testing.T) {
 	g.request("GET", "/api/backups?tags="+strings.Repeat("x", maxHeaderBytes), "").refused(431, "RESOURCE_EXHAUSTED")
 	if f.count() != before {
 		t.Fatal("the server was asked")
+	}
+}
+
+// A client that sends all before it reads anything must learn why its body was refused, and not just lose its connection.
+func TestLargeBodyIsRefusedInWords(t *testing.T) {
+	g, _ := pair(t)
+	connection, err := net.Dial("tcp", g.http.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connection.Close()
+	const size = 20 << 20
+	if _, err = fmt.Fprintf(connection, "POST /api/backups HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer t\r\nContent-Length: %d\r\n\r\n%s", size, strings.Repeat("x", size)); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(connection), nil)
+	if err != nil || response.StatusCode != 413 {
+		t.Fatal(err, response)
 	}
 }
 

@@ -57,8 +57,6 @@ type form interface {
 	silence() []byte
 	// failure comes where the stream breaks off after it was opened; nil: the connection is cut, so that nobody takes a part for all.
 	failure(p *problem) []byte
-	// ending comes after the last message.
-	ending() []byte
 }
 
 func init() { backupv1.SetForward(forward) }
@@ -129,12 +127,12 @@ func (s *stream) write(b []byte) bool {
 
 func (s *stream) finish(ctx context.Context, err error) {
 	if errors.Is(err, io.EOF) {
-		// An EventSource comes back after every end. When nothing is left for it, this status makes it stop.
-		if _, sse := s.form.(eventForm); sse && s.events == 0 && !s.opened && s.r.Header.Get("Last-Event-ID") != "" {
+		// An EventSource comes back after every end. When nothing is left for it, this status makes it stay away.
+		if _, sse := s.form.(eventForm); sse && s.events == 0 && !s.opened {
 			s.w.WriteHeader(http.StatusNoContent)
 			return
 		}
-		s.write(s.form.ending())
+		s.write(nil)
 		return
 	}
 	p := fromCall(err)
@@ -157,15 +155,16 @@ func (s *stream) finish(ctx context.Context, err error) {
 	s.write(last)
 }
 
-// refuse answers for a stream that could not be opened. An EventSource comes back by itself after a cut, but gives up for good at any
+// refuse answers for a call that failed before anything was answered. An EventSource comes back by itself after a cut, but gives up for good at any
 // status but 200; so one that came back is told in an event of what will pass.
 func refuse(w http.ResponseWriter, r *http.Request, p *problem) {
-	_, sse := formOf(r).(eventForm)
-	if passing := p.code == codes.Unavailable || p.code == codes.ResourceExhausted; !passing || !sse || r.Header.Get("Last-Event-ID") == "" {
+	i := infoOf(r.Context())
+	passing := p.code == codes.Unavailable || p.code == codes.ResourceExhausted
+	if !passing || i.route == nil || !i.route.Watch || !acceptsEvents(r) || r.Header.Get("Last-Event-ID") == "" {
 		p.write(w, r)
 		return
 	}
-	infoOf(r.Context()).code, infoOf(r.Context()).problem = codeName(p.code), p.message
+	i.code, i.problem = codeName(p.code), p.message
 	s := &stream{w: w, r: r, control: http.NewResponseController(w), form: eventForm{}}
 	s.write(s.form.failure(p))
 }
@@ -199,7 +198,6 @@ type lineForm struct{}
 func (lineForm) contentType() string { return "application/x-ndjson" }
 func (lineForm) opening() []byte     { return nil }
 func (lineForm) silence() []byte     { return nil }
-func (lineForm) ending() []byte      { return nil }
 
 func (lineForm) message(b []byte, message protoreflect.Message) []byte {
 	return append(wire.AppendMessage(b, message), '\n')
@@ -213,9 +211,6 @@ type eventForm struct{}
 func (eventForm) contentType() string { return "text/event-stream" }
 func (eventForm) opening() []byte     { return []byte("retry: 1000\n\n") }
 func (eventForm) silence() []byte     { return []byte(": alive\n\n") }
-
-// ending lets a page close its EventSource instead of coming back once more.
-func (eventForm) ending() []byte { return []byte("event: end\ndata: {}\n\n") }
 
 func (f eventForm) message(b []byte, message protoreflect.Message) []byte {
 	fields := message.Descriptor().Fields()
@@ -250,7 +245,6 @@ func (f bytesForm) contentType() string {
 
 func (bytesForm) opening() []byte         { return nil }
 func (bytesForm) silence() []byte         { return nil }
-func (bytesForm) ending() []byte          { return nil }
 func (bytesForm) failure(*problem) []byte { return nil }
 
 func (bytesForm) message(b []byte, message protoreflect.Message) []byte {

@@ -13,6 +13,7 @@
 #include "common/id.h"
 #include "common/message.h"
 #include "common/text.h"
+#include "control/rpc/client_address.h"
 #include "control/rpc/rpc_internal.h"
 
 // ---- What the call is ----
@@ -172,6 +173,13 @@ const char *mos_call_peer(struct mos_call *call) {
     gpr_free(uri);
     call->peer = peer ? peer : "";
     return call->peer;
+}
+
+const char *mos_call_client(struct mos_call *call) {
+    const char *told = mos_call_metadata(call, "x-mosaajii-client-ip");
+    struct mos_client_address client = mos_client_address_of(mos_call_peer(call), told, call->server->options.trusted_proxies);
+    const char *copy = mos_arena_strdup(call->arena, client.text);
+    return copy ? copy : "";
 }
 
 static const char **find_properties(struct mos_call *call, const grpc_auth_context *context, const char *name) {

@@ -1,5 +1,8 @@
+#include <string.h>
+
 #include "common/clock.h"
 #include "common/log.h"
+#include "control/rpc/client_address.h"
 #include "control/rpc/rpc.h"
 
 static void log_end(struct mos_call *call, mos_status status, const struct mos_rpc_summary *summary, void *user) {
@@ -14,6 +17,10 @@ static void log_end(struct mos_call *call, mos_status status, const struct mos_r
     fields[count++] = MOS_TEXT("code", mos_status_name(status));
     fields[count++] = MOS_NUMBER("ms", summary->duration_ns / MOS_NS_PER_MS);
     fields[count++] = MOS_TEXT("peer", mos_call_peer(call));
+    const char *client = mos_call_client(call);
+    if (strcmp(client, mos_client_address_of(mos_call_peer(call), NULL, NULL).text) != 0) {
+        fields[count++] = MOS_TEXT("client", client);
+    }
     if (caller) {
         fields[count++] = MOS_TEXT("caller", caller);
     }

@@ -71,6 +71,9 @@ struct mos_rpc_options {
     const char *tls_cert_file;
     const char *tls_key_file;
     const char *tls_client_ca_file;
+    // Gateways that are believed whose call they pass on, beside those on this machine: addresses and networks, comma separated; NULL or
+    // "": none.
+    const char *trusted_proxies;
     // The rest: 0 takes the default that stands behind it.
     size_t receive_limit_bytes; // of one message; 4 MiB
     size_t arena_limit_bytes;   // of one call; 64 MiB
@@ -124,7 +127,8 @@ struct mos_rpc_interceptor {
 };
 // Before start. Table and user must outlive the server.
 void mos_rpc_server_intercept(mos_rpc_server *server, const struct mos_rpc_interceptor *interceptor, void *user);
-// One log line a call: method, code, ms, peer, caller, request id, and the message of an error. User is NULL.
+// One log line a call: method, code, ms, peer, client (where it is not the peer), caller, request id, and the message of an error. User is
+// NULL.
 extern const struct mos_rpc_interceptor mos_rpc_log_calls;
 
 // ---- Health and reflection ----
@@ -176,6 +180,9 @@ int64_t mos_call_deadline_unix_ns(const struct mos_call *call);
 
 // As 127.0.0.1:4711, [::1]:4711 or unix:. Not authenticated.
 const char *mos_call_peer(struct mos_call *call);
+// The client's address without a port: what a trusted gateway says in x-mosaajii-client-ip, else the peer's own; "" for a unix socket. For
+// logs and records alone.
+const char *mos_call_client(struct mos_call *call);
 // The first value of a key (lower case) the client sent; NULL for none. Values of -bin keys are raw and may hold zero bytes: ask for the
 // size. Borrowed, ends with a zero.
 const char *mos_call_metadata(struct mos_call *call, const char *key);

@@ -12,6 +12,7 @@
 #include "common/buffer.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "control/rpc/client_address.h"
 #include "control/rpc/rpc_internal.h"
 
 enum { ACCEPTORS_A_QUEUE = 32, LARGEST_PEM_BYTES = 1 << 20 };
@@ -61,6 +62,10 @@ mos_status mos_rpc_server_create(mos_rpc_server **out, const struct mos_rpc_opti
     if (client_ca && !cert) {
         return mos_fail_field(error, "tls_cert_file", "client certificates need a certificate and key of the server's own");
     }
+    mos_status proxies = mos_networks_check(options->trusted_proxies, error);
+    if (proxies != MOS_OK) {
+        return proxies;
+    }
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, set_log_function);
     grpc_init();
@@ -70,6 +75,7 @@ mos_status mos_rpc_server_create(mos_rpc_server **out, const struct mos_rpc_opti
     server->options.tls_cert_file = copy_text(options->tls_cert_file);
     server->options.tls_key_file = copy_text(options->tls_key_file);
     server->options.tls_client_ca_file = copy_text(options->tls_client_ca_file);
+    server->options.trusted_proxies = copy_text(options->trusted_proxies);
     set_defaults(&server->options);
     pthread_mutex_init(&server->lock, NULL);
     pthread_condattr_t monotonic;
@@ -403,6 +409,7 @@ void mos_rpc_server_destroy(mos_rpc_server *server) {
     free((char *)server->options.tls_cert_file);
     free((char *)server->options.tls_key_file);
     free((char *)server->options.tls_client_ca_file);
+    free((char *)server->options.trusted_proxies);
     pthread_cond_destroy(&server->changed);
     pthread_mutex_destroy(&server->lock);
     free(server);

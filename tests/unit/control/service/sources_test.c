@@ -152,20 +152,23 @@ MOS_TEST(a_restore_stays_under_its_roots) {
     const char *out = NULL;
     static const char *const good[] = {"root", "root/new", "root//new/./deeper/", "in/new", "root/..."};
     static const char *const goals[] = {"root", "root/new", "root/new/deeper", "root/new", "root/..."};
+    const char *root_of = NULL;
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-        MOS_ASSERT_OK(mos_restore_target(settings, mos_arena_printf(arena, "%s/%s", real, good[i]), "b", arena, &out, &error), &error);
+        MOS_ASSERT_OK(mos_restore_target(settings, mos_arena_printf(arena, "%s/%s", real, good[i]), "b", arena, &out, &root_of, &error),
+                      &error);
         CU_ASSERT_STRING_EQUAL(out, mos_arena_printf(arena, "%s/%s", real, goals[i]));
+        CU_ASSERT_STRING_EQUAL(root_of, mos_arena_printf(arena, "%s/root", real));
     }
     static const char *const wrong[] = {"",           "other",    "root-beside",          "root-beside/x", "root/../other",
                                         "root/..",    "root/out", "root/out/root-beside", "root/dangling", "root/dangling/x",
                                         "root/loop/x"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-        CU_ASSERT_EQUAL(mos_restore_target(settings, mos_arena_printf(arena, "%s/%s", real, wrong[i]), "b", arena, &out, &error),
+        CU_ASSERT_EQUAL(mos_restore_target(settings, mos_arena_printf(arena, "%s/%s", real, wrong[i]), "b", arena, &out, &root_of, &error),
                         MOS_INVALID_ARGUMENT);
         CU_ASSERT_STRING_EQUAL(error.field, "target");
     }
-    CU_ASSERT_EQUAL(mos_restore_target(settings, "relative", "b", arena, &out, &error), MOS_INVALID_ARGUMENT);
-    CU_ASSERT_EQUAL(mos_restore_target(settings, "/", "b", arena, &out, &error), MOS_INVALID_ARGUMENT);
+    CU_ASSERT_EQUAL(mos_restore_target(settings, "relative", "b", arena, &out, &root_of, &error), MOS_INVALID_ARGUMENT);
+    CU_ASSERT_EQUAL(mos_restore_target(settings, "/", "b", arena, &out, &root_of, &error), MOS_INVALID_ARGUMENT);
     mos_settings_free(settings);
 }
 
@@ -173,15 +176,15 @@ MOS_TEST(without_a_target_a_new_one_is_named) {
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     mos_settings *settings = LOAD("MOSAAJII_RESTORE_ROOTS=/no/such/root:/other");
     struct mos_error error = {0};
-    const char *out = NULL;
-    MOS_ASSERT_OK(mos_restore_target(settings, "", "the-backup", arena, &out, &error), &error);
+    const char *out = NULL, *root_of = NULL;
+    MOS_ASSERT_OK(mos_restore_target(settings, "", "the-backup", arena, &out, &root_of, &error), &error);
     CU_ASSERT_EQUAL(strncmp(out, "/no/such/root/the-backup-2", 26), 0);
     mos_settings_free(settings);
     settings = LOAD("MOSAAJII_RESTORE_ROOTS=:");
-    CU_ASSERT_EQUAL(mos_restore_target(settings, "/x", "b", arena, &out, &error), MOS_FAILED_PRECONDITION);
+    CU_ASSERT_EQUAL(mos_restore_target(settings, "/x", "b", arena, &out, &root_of, &error), MOS_FAILED_PRECONDITION);
     mos_settings_free(settings);
     settings = LOAD("MOSAAJII_RESTORE_ROOTS=/");
-    MOS_ASSERT_OK(mos_restore_target(settings, "/no/such/place", "b", arena, &out, &error), &error);
+    MOS_ASSERT_OK(mos_restore_target(settings, "/no/such/place", "b", arena, &out, &root_of, &error), &error);
     CU_ASSERT_STRING_EQUAL(out, "/no/such/place");
     mos_settings_free(settings);
 }
