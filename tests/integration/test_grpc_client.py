@@ -212,7 +212,7 @@ def test_every_method_asks_for_a_token_and_answers_an_empty_request(server, clie
     call = getattr(client.channel, kind)(path, lambda _: b"", unpack)
     stranger = getattr(Client(server.address, None).channel, kind)(path, lambda _: b"", unpack)
     # Each from elsewhere: an address from which many calls fail is slowed down.
-    elsewhere = [("x-mosaajii-client-ip", f"address of {name}")]
+    elsewhere = [("x-mosaajii-client-ip", f"192.0.2.{sum(name.encode()) % 250}")]
     assert refused(stranger, request_type(), metadata=elsewhere, timeout=30)[0] == "UNAUTHENTICATED"
     try:
         answer = call(request_type(), metadata=client.metadata, timeout=5)

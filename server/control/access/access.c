@@ -279,7 +279,7 @@ static bool identify_certificate(mos_access *access, struct mos_call *call, stru
 
 // Holds the refusal back where many came before it. What the refusal says stays the same, so that a guesser learns nothing but to wait.
 static mos_status refuse_slowly(mos_access *access, struct mos_call *call, mos_status status) {
-    const char *address = mos_call_address(call);
+    const char *address = mos_call_client(call);
     bool first = false;
     int64_t delay_ms = mos_slowdown_failed(access->slowdown, address, mos_now_monotonic_ns(), &first);
     if (first && access->trail) {

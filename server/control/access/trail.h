@@ -37,7 +37,5 @@ extern const struct mos_rpc_interceptor mos_trail_interceptor;
 
 // The id that the request names, or else the one of what the call made; "" where there is none. `request` may be NULL.
 const char *mos_call_resource(struct mos_call *call, const ProtobufCMessage *request);
-// The address a call came from, without the port. A gateway on this machine may say for whom it asks.
-const char *mos_call_address(struct mos_call *call);
 
 #endif

@@ -15,21 +15,6 @@ static const char *const told[] = {"name",         "type",           "role",    
                                    "locked_until", "expires_at",     "target",         "in_place", "environment",    "reason",
                                    "tags",         "create_missing", "after_sequence", "step_id",  "replace_tags"};
 
-const char *mos_call_address(struct mos_call *call) {
-    const char *peer = mos_call_peer(call);
-    bool here = strncmp(peer, "127.", 4) == 0 || strncmp(peer, "[::1]", 5) == 0 || strncmp(peer, "unix:", 5) == 0;
-    const char *said = here ? mos_call_metadata(call, "x-mosaajii-client-ip") : NULL;
-    if (said && *said && strlen(said) < 64) {
-        return said;
-    }
-    char *address = mos_arena_strdup(mos_call_arena(call), peer);
-    char *colon = address ? strrchr(address, ':') : NULL;
-    if (colon && strncmp(peer, "unix:", 5) != 0) {
-        *colon = 0;
-    }
-    return address ? address : "";
-}
-
 // "/mosaajii.backup.v1.BackupService/DeleteBackup" as "BackupService.DeleteBackup".
 static const char *action_of(struct mos_call *call) {
     const char *path = mos_call_path(call);
@@ -177,7 +162,7 @@ static void end(struct mos_call *call, mos_status status, const struct mos_rpc_s
     }
     const char *caller = mos_call_caller_name(call);
     struct mos_audit_entry entry = {.actor = caller ? caller : "unknown",
-                                    .ip_address = mos_call_address(call),
+                                    .ip_address = mos_call_client(call),
                                     .action = action_of(call),
                                     .resource = mos_call_resource(call, mos_call_request(call)),
                                     .result = mos_status_name(status),
