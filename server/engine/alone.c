@@ -21,7 +21,8 @@ static const char help[] =
     "Reads a repository of Mosaajii Backup without any server. A restored path lies below the target under its full name.\n"
     "\n"
     "  --repository DIR  the repository\n"
-    "  --keyring FILE    the keyring that its backups were made with\n"
+    "  --keyring FILE    the keyring that its backups were made with; one that is sealed, or an escrow copy,\n"
+    "                    opens with the passphrase in MOSAAJII_KEYRING_PASSPHRASE\n"
     "  --backup ID       which backup; latest, if nothing is said: the newest one that can be read\n"
     "  --target DIR      where to restore to; made if it is not there\n"
     "  --include PATH    restore only this and what lies below it; may be given more than once\n"
@@ -233,6 +234,8 @@ static int run(const struct options *options, mos_arena *arena) {
     struct console console = {.live = isatty(STDERR_FILENO), .print = list};
     request.repository = (char *)absolute(arena, options->repository);
     request.keyring = (char *)options->keyring;
+    const char *passphrase = getenv("MOSAAJII_KEYRING_PASSPHRASE");
+    request.keyring_passphrase = (char *)(passphrase ? passphrase : "");
     const char *backup = options->backup;
     if (list || strcmp(backup, "latest") == 0) {
         request.operation_case = MOSAAJII__ENGINE__V1__REQUEST__OPERATION_INVENTORY;

@@ -132,3 +132,12 @@ mos_status mos_queue_delete(mos_queue *queue, const char *backup_id, const char 
     request.delete_ = &operation;
     return enqueue(queue, &job, NULL, &request, error);
 }
+
+mos_status mos_queue_rewrap(mos_queue *queue, const char *created_by, char out_job_id[MOS_ID_TEXT_BYTES], struct mos_error *error) {
+    const struct mos_job job = new_job(MOS_JOB_KEY_REWRAP, "", created_by, out_job_id);
+    Mosaajii__Engine__V1__RewrapRequest operation = MOSAAJII__ENGINE__V1__REWRAP_REQUEST__INIT;
+    engine_request request = MOSAAJII__ENGINE__V1__REQUEST__INIT;
+    request.operation_case = MOSAAJII__ENGINE__V1__REQUEST__OPERATION_REWRAP;
+    request.rewrap = &operation;
+    return enqueue(queue, &job, NULL, &request, error);
+}

@@ -152,6 +152,12 @@ static void take_event(mos_queue *queue, struct mos_entry *entry, struct pending
         take_progress(pending, event->progress);
     } else if (event->event_case == MOSAAJII__ENGINE__V1__EVENT__EVENT_WARNING) {
         take_warning(pending, event->warning);
+    } else if (event->event_case == MOSAAJII__ENGINE__V1__EVENT__EVENT_REWRAPPED) {
+        struct mos_error error;
+        if (mos_record_rewrapped(queue->catalog, event->rewrapped, &error) != MOS_OK) {
+            mos_log_warning("the new keys of backups could not be recorded", MOS_TEXT("job", entry->job_id),
+                            MOS_TEXT("reason", error.message));
+        }
     }
     if (at_once || pending->warning_count == WARNINGS_AT_ONCE || written_ms_ago(pending) >= RECORD_INTERVAL_MS) {
         write_pending(queue, entry, pending);

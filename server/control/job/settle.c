@@ -24,6 +24,8 @@ static const char *reason_of(const struct mos_job *job) {
         return "The server stopped while the backup was being restored; the target holds a part of it";
     case MOS_JOB_DELETE:
         return "The server stopped while the backup was being deleted; delete it again";
+    case MOS_JOB_KEY_REWRAP:
+        return "The server stopped while keys were being rewrapped; the next one goes on";
     default:
         return "The server stopped while the job ran";
     }

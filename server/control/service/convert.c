@@ -180,10 +180,12 @@ bool mos_make_backup(mos_arena *arena, const struct mos_backup *backup, backup_m
     out->integrity_check_enabled = backup->integrity_check;
     out->parent_id = (char *)backup->parent_id;
     out->created_by = (char *)backup->created_by;
+    out->legal_hold = backup->legal_hold;
     return mos_make_time(arena, backup->created_at_unix_ns, &out->created_at) &&
            mos_make_time(arena, backup->completed_at_unix_ns, &out->completed_at) &&
            mos_make_time(arena, expiry_of(backup), &out->expires_at) &&
-           mos_make_time(arena, backup->verified_at_unix_ns, &out->verified_at) && make_facts(arena, backup, out);
+           mos_make_time(arena, backup->verified_at_unix_ns, &out->verified_at) &&
+           mos_make_time(arena, backup->locked_until_unix_ns, &out->locked_until) && make_facts(arena, backup, out);
 }
 
 // ---- Jobs ----

@@ -101,7 +101,7 @@ mos_status mos_reader_open(mos_repository *repository, const char *backup_id, mo
         return status;
     }
     char key_id[32];
-    snprintf(key_id, sizeof(key_id), "local/%u", version);
+    mos_keyring_key_id(repository->keyring, version, key_id);
     return open_with(repository, backup_id, &key, key_id, out, error);
 }
 

@@ -7,6 +7,10 @@
 
 #define MOS_LOCK_RUNNING "running"
 #define MOS_LOCK_INDEX "index"
+// Exclusive while the keyring or the wrapping of keys changes.
+#define MOS_LOCK_KEYS "keys"
+// keys/repository: the repository secret.
+#define MOS_SECRET_FOLDER "keys/repository"
 
 // Derived from the repository secret; in memory for keys.
 struct mos_repository_keys {
@@ -34,6 +38,7 @@ void mos_chunk_id_of(const struct mos_repository_keys *keys, const void *data, s
 void mos_repository_complete(const mos_repository *repository);
 // MOS_NOT_FOUND naming the id when it is no id of a backup, which also keeps it out of file names.
 mos_status mos_backup_id_check(const char *backup_id, struct mos_error *error);
+struct mos_key_binding mos_secret_key_binding(const mos_repository *repository);
 struct mos_key_binding mos_backup_key_binding(const mos_repository *repository, const char *backup_id);
 mos_status mos_backup_key_load(const mos_repository *repository, const char *backup_id, struct mos_key *out_key, uint32_t *out_version,
                                struct mos_error *error);

@@ -63,21 +63,23 @@ static void check_key_object(mos_verify *verify, const char *name, uint32_t vers
     MOS_CLEANUP_BUFFER struct mos_buffer object = {0};
     MOS_CLEANUP_KEY struct mos_key key;
     struct mos_error error = {0};
-    // One byte more, so that a longer object is seen and not refused.
-    mos_status status = mos_file_read(verify->repository->root, name, 2 * MOS_KEY_OBJECT_BYTES, &object, &error);
+    // More than it may have, so that a longer object is seen and not refused.
+    mos_status status = mos_file_read(verify->repository->root, name, MOS_KEY_OBJECT_LIMIT_BYTES, &object, &error);
     if (status != MOS_OK) {
         fault(verify, FAULT_SIZE, "%s", error.message);
         return;
     }
     count_object(verify, object.size_bytes);
-    if (object.size_bytes != MOS_KEY_OBJECT_BYTES) {
+    const mos_keyring *keyring = verify->repository->keyring;
+    bool remote = keyring && mos_keyring_reference(keyring, version);
+    if (keyring && !remote && object.size_bytes != MOS_KEY_OBJECT_BYTES) {
         fault(verify, FAULT_SIZE, "%s has %zu bytes instead of %d", name, object.size_bytes, MOS_KEY_OBJECT_BYTES);
     }
     if (!mos_object_digest_fits(object.data, object.size_bytes)) {
         fault(verify, FAULT_CHECKSUM, "%s does not have its checksum", name);
     }
-    const struct mos_key *kek = verify->repository->keyring ? mos_keyring_key(verify->repository->keyring, version) : NULL;
-    if (kek && !mos_key_object_open(kek, version, binding, object.data, object.size_bytes, &key)) {
+    if (keyring && mos_keyring_has(keyring, version) &&
+        mos_key_unwrap(keyring, version, binding, object.data, object.size_bytes, &key, &error) != MOS_OK) {
         fault(verify, FAULT_ENCRYPTION, "%s does not open", name);
     }
 }
