@@ -295,6 +295,17 @@ mos_status mos_repository_rebuild_index(mos_repository *repository, int64_t *out
     return status;
 }
 
+mos_status mos_repository_repair_index(mos_repository *repository, int64_t *out_unreadable, struct mos_error *error) {
+    MOS_CLEANUP_FD int lock = -1;
+    mos_status status = mos_repository_writable(repository, error);
+    status = status == MOS_OK ? mos_lock_take(repository->root, MOS_LOCK_INDEX, true, true, &lock, error) : status;
+    // Entries of single packs stay: a backup that runs wrote them, and each is sealed.
+    status = status == MOS_OK ? mos_file_remove(repository->root, "index/main", error) : status;
+    mos_close_cleanup(&lock);
+    lock = -1;
+    return status == MOS_OK ? mos_repository_rebuild_index(repository, out_unreadable, error) : status;
+}
+
 mos_status mos_repository_distrust_packs(mos_repository *repository, const uint8_t *pack_ids, size_t count, struct mos_error *error) {
     MOS_CLEANUP_FD int lock = -1;
     mos_status status = mos_repository_writable(repository, error);

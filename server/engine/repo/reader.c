@@ -165,6 +165,13 @@ const struct mos_record *mos_reader_record(const mos_reader *reader) {
     return &reader->record;
 }
 
+void mos_reader_add_packs(const mos_reader *reader, struct mos_pack_list *list) {
+    for (size_t i = 0; i < reader->pack_count; i++) {
+        bool added;
+        mos_pack_list_add(list, &reader->packs[i], &added);
+    }
+}
+
 // With the mutex.
 static mos_status load_pack(mos_reader *reader, size_t number, struct mos_error *error) {
     if (reader->tried[number]) {
