@@ -45,7 +45,8 @@ def strike(server, generator, length, over):
 
 def change(source, generator, number):
     """Some files go, some become others, some are new."""
-    files = sorted(path for path in source.rglob("*") if path.is_file())
+    large = source / "large"
+    files = sorted(path for path in source.rglob("*") if path.is_file() and path != large)
     for path in generator.sample(files, len(files) // 5):
         path.unlink()
     for path in generator.sample(files, len(files) // 8):
@@ -53,7 +54,6 @@ def change(source, generator, number):
         path.write_bytes(generator.randbytes(generator.randrange(1, 400_000)))
     make_files(source / f"round-{number % 4}", 20, generator.randrange(1, 300_000), seed=1000 + number)
     # One that is cut into many chunks, and then a little of it changes.
-    large = source / "large"
     content = bytearray(large.read_bytes() if large.exists() else generator.randbytes(6_000_000))
     place = generator.randrange(len(content) - 200_000)
     content[place : place + 100_000] = generator.randbytes(100_000)
