@@ -76,7 +76,8 @@ static int parse(int argc, char **argv, bool prune, struct options *out, mos_are
             good = take_number(value, 100, &out->percent);
         } else if (!prune && take_value(argc, argv, &i, "--bytes", &value)) {
             good = take_number(value, INT64_MAX, &out->bytes);
-        } else if (!take_value(argc, argv, &i, "--repository", &out->repository) && !take_value(argc, argv, &i, "--keyring", &out->keyring)) {
+        } else if (!take_value(argc, argv, &i, "--repository", &out->repository) &&
+                   !take_value(argc, argv, &i, "--keyring", &out->keyring)) {
             return wrong(argv[1], mos_arena_printf(arena, "there is no option %s", word));
         }
         if (!good) {
@@ -87,8 +88,9 @@ static int parse(int argc, char **argv, bool prune, struct options *out, mos_are
     if (!out->repository || !*out->repository || !out->keyring || !*out->keyring) {
         return wrong(argv[1], mos_arena_printf(arena, "%s needs --repository DIR and --keyring FILE", argv[1]));
     }
-    return out->percent >= 0 && out->bytes >= 0 ? wrong(argv[1], "the part to read is given as a share and in bytes; allowed is one of both")
-                                                : EXIT_SUCCESS;
+    return out->percent >= 0 && out->bytes >= 0
+               ? wrong(argv[1], "the part to read is given as a share and in bytes; allowed is one of both")
+               : EXIT_SUCCESS;
 }
 
 static void show_event(void *context, const Mosaajii__Engine__V1__Event *event) {
@@ -102,8 +104,8 @@ static int show_pruning(const Mosaajii__Engine__V1__PruneResult *done, int64_t w
     char freed[MOS_SIZE_TEXT_BYTES], pending[MOS_SIZE_TEXT_BYTES];
     mos_size_format(done->bytes_freed, freed);
     mos_size_format(done->bytes_pending, pending);
-    printf("%s%s; packs: %" PRId64 " removed, %" PRId64 " rewritten\n", done->dry_run ? "would free " : "freed ", freed, done->packs_removed,
-           done->packs_rewritten);
+    printf("%s%s; packs: %" PRId64 " removed, %" PRId64 " rewritten\n", done->dry_run ? "would free " : "freed ", freed,
+           done->packs_removed, done->packs_rewritten);
     if (done->bytes_pending) {
         printf("%s that no backup needs %s for now\n", pending, done->dry_run ? "would stay" : "stay");
     }

@@ -1,5 +1,5 @@
-// Makes repositories that no writer of ours would make, with the real keys: mos_hostile DIR. Below DIR stand `keyring`, and for each kind of
-// hostility a repository of its name with one backup. Links lead to DIR/outside.
+// Makes repositories that no writer of ours would make, with the real keys: mos_hostile DIR. Below DIR stand `keyring`, and for each kind
+// of hostility a repository of its name with one backup. Links lead to DIR/outside.
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>

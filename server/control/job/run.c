@@ -313,11 +313,10 @@ static void judge(mos_queue *queue, struct mos_entry *entry, const engine_result
         judge_verification(result->verification, outcome, arena);
     } else if (entry->kind == MOS_JOB_CHECK && !result->check->valid) {
         outcome->status = MOS_JOB_FAILED;
-        outcome->message = mos_arena_printf(
-            arena, "The check found damage (%lld %s, %zu damaged %s): %s", (long long)result->check->error_count,
-            result->check->error_count == 1 ? "fault" : "faults", result->check->n_damaged_backups,
-            result->check->n_damaged_backups == 1 ? "backup" : "backups",
-            result->check->n_errors > 0 ? result->check->errors[0] : "no details were given");
+        outcome->message = mos_arena_printf(arena, "The check found damage (%lld %s, %zu damaged %s): %s",
+                                            (long long)result->check->error_count, result->check->error_count == 1 ? "fault" : "faults",
+                                            result->check->n_damaged_backups, result->check->n_damaged_backups == 1 ? "backup" : "backups",
+                                            result->check->n_errors > 0 ? result->check->errors[0] : "no details were given");
     } else if (entry->kind == MOS_JOB_RESTORE && result->restoration->files_failed > 0) {
         outcome->status = MOS_JOB_SUCCEEDED_WITH_WARNINGS;
         outcome->message = mos_arena_printf(arena, "%lld %s could not be restored", (long long)result->restoration->files_failed,

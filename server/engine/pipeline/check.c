@@ -81,8 +81,8 @@ static void choose_packs(struct check *check, const Mosaajii__Engine__V1__CheckR
         sizes[i] = (int64_t)check->packs.packs[i].size_bytes;
         total += sizes[i];
     }
-    int64_t wanted = request->sample_bytes ? request->sample_bytes
-                                           : total / 100 * request->sample_percent + total % 100 * request->sample_percent / 100;
+    int64_t wanted =
+        request->sample_bytes ? request->sample_bytes : total / 100 * request->sample_percent + total % 100 * request->sample_percent / 100;
     wanted = request->sample_percent == 100 ? INT64_MAX : wanted;
     size_t chosen = mos_sample_choose(sizes, count, wanted, check->read);
     for (size_t i = 0; i < count; i++) {
@@ -219,10 +219,10 @@ static mos_status walk(struct check *check, const char *backup_id, bool *out_hur
         }
     }
     if (status == MOS_OK && lost > 0) {
-        mos_verify_fault(check->verify,
-                         mos_arena_printf(check->arena, lost == 1 ? "backups/%s: %lld file is damaged: %.400s"
-                                                                 : "backups/%s: %lld files are damaged, the first of them %.400s",
-                                          backup_id, (long long)lost, first));
+        mos_verify_fault(check->verify, mos_arena_printf(check->arena,
+                                                         lost == 1 ? "backups/%s: %lld file is damaged: %.400s"
+                                                                   : "backups/%s: %lld files are damaged, the first of them %.400s",
+                                                         backup_id, (long long)lost, first));
         *out_hurt = true;
     }
     mos_tree_close(tree);

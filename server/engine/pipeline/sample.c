@@ -50,7 +50,8 @@ size_t mos_sample_bound(size_t count, size_t chosen, double certainty) {
 
 char *mos_sample_guarantee(mos_arena *arena, size_t count, size_t chosen, int64_t bytes, int64_t chosen_bytes) {
     if (chosen == count) {
-        return mos_arena_printf(arena, "All of the data was read: every byte of the %zu packs is known to be good or named as damaged", count);
+        return mos_arena_printf(arena, "All of the data was read: every byte of the %zu packs is known to be good or named as damaged",
+                                count);
     }
     if (chosen == 0) {
         return mos_arena_strdup(arena, "None of the data was read: every object is there and leads to the others, but damage inside of "

@@ -1,5 +1,5 @@
-// Packs set aside: about to be removed, and in no index that is opened from now on. docs/design/repository-format.md, "Prune". The marks are
-// local to the machine and need not survive a crash. Thread safe.
+// Packs set aside: about to be removed, and in no index that is opened from now on. docs/design/repository-format.md, "Prune". The marks
+// are local to the machine and need not survive a crash. Thread safe.
 #ifndef MOS_ENGINE_REPO_ASIDE_H
 #define MOS_ENGINE_REPO_ASIDE_H
 

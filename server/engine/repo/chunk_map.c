@@ -21,8 +21,8 @@ static uint64_t mix(uint64_t a, uint64_t b) {
 static size_t slot_of(const struct mos_chunk_map *map, const struct mos_chunk_id *id) {
     uint64_t words[4];
     memcpy(words, id->bytes, sizeof(words));
-    size_t slot =
-        (size_t)(mix(words[0] ^ factors[0], words[1] ^ factors[1]) ^ mix(words[2] ^ factors[2], words[3] ^ factors[3])) & (map->capacity - 1);
+    size_t slot = (size_t)(mix(words[0] ^ factors[0], words[1] ^ factors[1]) ^ mix(words[2] ^ factors[2], words[3] ^ factors[3])) &
+                  (map->capacity - 1);
     while (map->slots[slot].pack != MOS_NO_PACK && memcmp(map->slots[slot].id.bytes, id->bytes, MOS_CHUNK_ID_BYTES) != 0) {
         slot = (slot + 1) & (map->capacity - 1);
     }

@@ -169,8 +169,7 @@ void mos_pack_list_free(struct mos_pack_list *list) {
 }
 
 // One pack on the way: added to the list where it counts itself, and the packs behind it to `met`.
-static void step(struct mos_pack_list *list, struct mos_pack_list *met, int root, const struct mos_pack *pack, bool all,
-                 uint32_t *first) {
+static void step(struct mos_pack_list *list, struct mos_pack_list *met, int root, const struct mos_pack *pack, bool all, uint32_t *first) {
     struct mos_pack *targets = NULL;
     size_t count = 0;
     char name[MOS_OBJECT_NAME_BYTES];

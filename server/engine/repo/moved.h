@@ -32,10 +32,10 @@ size_t mos_pack_list_add(struct mos_pack_list *list, const struct mos_pack *pack
 uint32_t mos_pack_list_find(const struct mos_pack_list *list, const uint8_t id[MOS_PACK_ID_BYTES]);
 void mos_pack_list_free(struct mos_pack_list *list);
 
-// Adds the packs in which what a manifest looks for in `pack` can be found. `all` false: the pack itself where it is there, or else those it
-// was moved to; for reading. `all` true: the pack and those it was moved to, those too where it is still there; for deciding what is needed.
-// A pack that is gone and does not lead to others is added itself. *out_first (may be NULL): position of the first, MOS_NO_PACK where the
-// pack was moved and nothing of it was needed. MOS_CORRUPT when there are more packs than the format allows.
+// Adds the packs in which what a manifest looks for in `pack` can be found. `all` false: the pack itself where it is there, or else those
+// it was moved to; for reading. `all` true: the pack and those it was moved to, those too where it is still there; for deciding what is
+// needed. A pack that is gone and does not lead to others is added itself. *out_first (may be NULL): position of the first, MOS_NO_PACK
+// where the pack was moved and nothing of it was needed. MOS_CORRUPT when there are more packs than the format allows.
 mos_status mos_pack_list_follow(struct mos_pack_list *list, int root, const struct mos_pack *pack, bool all, uint32_t *out_first,
                                 struct mos_error *error);
 

@@ -51,7 +51,7 @@ struct prune {
 
 static mos_status check_cancelled(const struct prune *prune, struct mos_error *error) {
     return prune->options->cancelled && prune->options->cancelled(prune->options->context) ? mos_fail(error, MOS_CANCELLED, "cancelled")
-                                                                                          : MOS_OK;
+                                                                                           : MOS_OK;
 }
 
 static void report(const struct prune *prune, const char *phase, int64_t bytes_done, int64_t bytes_total) {
@@ -147,9 +147,8 @@ static bool moved_completely(const struct prune *prune, const struct mos_pack *p
         char name[MOS_OBJECT_NAME_BYTES];
         int64_t size = 0;
         mos_pack_name(target->id, name);
-        if (memcmp(target->id, pack->id, sizeof(pack->id)) == 0 ||
-            mos_file_size(prune->repository->root, name, &size, NULL) != MOS_OK || (uint64_t)size != target->size_bytes ||
-            read_frames(prune, target, &found) != MOS_OK) {
+        if (memcmp(target->id, pack->id, sizeof(pack->id)) == 0 || mos_file_size(prune->repository->root, name, &size, NULL) != MOS_OK ||
+            (uint64_t)size != target->size_bytes || read_frames(prune, target, &found) != MOS_OK) {
             continue;
         }
         for (uint32_t f = 0; f < target->frame_count; f++) {

@@ -64,8 +64,7 @@ static mos_status take_frame(struct rewrite *rewrite, const struct mos_pack *pac
                              int descriptor, const char *name, const mos_aead *aead, struct mos_error *error) {
     mos_buffer_clear(&rewrite->sealed);
     mos_buffer_reserve(&rewrite->sealed, frame->sealed_bytes);
-    mos_status status =
-        mos_file_read_at(descriptor, name, rewrite->sealed.data, frame->sealed_bytes, (int64_t)frame->offset_bytes, error);
+    mos_status status = mos_file_read_at(descriptor, name, rewrite->sealed.data, frame->sealed_bytes, (int64_t)frame->offset_bytes, error);
     if (status == MOS_OK && !mos_frame_unseal(pack, aead, number, frame, rewrite->sealed.data, rewrite->sealed.data)) {
         status = mos_fail(error, MOS_CORRUPT, "frame %u of %s does not open", number, name);
     }
