@@ -8,9 +8,11 @@
 #include "cli/job.h"
 #include "cli/key.h"
 #include "cli/protect.h"
+#include "cli/repository.h"
 
 const struct mos_group mos_groups[] = {
     {"backup", "take, look at, verify, restore and delete backups"},
+    {"repository", "look after all backups at once"},
     {"job", "the server's pieces of work"},
     {"token", "who may call the server"},
     {"key", "the keys that protect the backups' own keys"},
@@ -60,6 +62,21 @@ static const struct mos_option job_list_options[] = {
     {.name = "status", .value = "STATUS", .help = "only this status"},
     {.name = "backup", .value = "ID", .help = "only those of this backup"},
     {.name = "limit", .value = "N", .help = "how many at most; default: 50"},
+    {0},
+};
+static const struct mos_option repository_prune_options[] = {
+    {.name = "dry-run", .help = "tell what would be freed, change nothing"},
+    {.name = "grace-minutes", .value = "N", .help = "how long a broken-off backup's data stays for its next run; default: a day"},
+    {.name = "wait", .help = "wait for the end (the default)"},
+    {.name = "no-wait", .help = "print the job's id and leave"},
+    {0},
+};
+static const struct mos_option repository_check_options[] = {
+    {.name = "percent", .value = "N", .help = "read only this share of the data, 0 to 100; default: 100"},
+    {.name = "bytes", .value = "N", .help = "read only so much of the data"},
+    {.name = "repair", .help = "make the repository's local index anew"},
+    {.name = "wait", .help = "wait for the end (the default)"},
+    {.name = "no-wait", .help = "print the job's id and leave"},
     {0},
 };
 static const struct mos_option token_create_options[] = {
@@ -202,6 +219,20 @@ const struct mos_command mos_commands[] = {
      .example = "  mosaajii backup hold latest\n  mosaajii backup hold latest --off\n",
      .options = hold_options,
      .run = mos_backup_hold},
+    {.group = "repository",
+     .name = "prune",
+     .summary = "Remove what no backup needs",
+     .description = "\nRuns beside backups. Packs of which little is needed are rewritten.\n",
+     .example = "  mosaajii repository prune --dry-run\n",
+     .options = repository_prune_options,
+     .run = mos_repository_prune},
+    {.group = "repository",
+     .name = "check",
+     .summary = "Prove that all that backups need is there and opens",
+     .description = "\nWith a share it reads packs chosen at random, and says what that guarantees. Damage ends it with exit code 1.\n",
+     .example = "  mosaajii repository check --percent 10\n",
+     .options = repository_check_options,
+     .run = mos_repository_check},
     {.group = "job",
      .name = "list",
      .summary = "List jobs, newest first",

@@ -16,9 +16,12 @@ static const char help[] =
     "Usage: mosaajii-engine list    --repository DIR --keyring FILE\n"
     "       mosaajii-engine verify  --repository DIR --keyring FILE [--backup ID|latest]\n"
     "       mosaajii-engine restore --repository DIR --keyring FILE [--backup ID|latest] --target DIR [--include PATH]… [--overwrite]\n"
+    "       mosaajii-engine prune   --repository DIR --keyring FILE [--dry-run] [--grace-seconds N]\n"
+    "       mosaajii-engine check   --repository DIR --keyring FILE [--percent N | --bytes N] [--repair]\n"
     "       mosaajii-engine --version | --help\n"
     "\n"
-    "Reads a repository of Mosaajii Backup without any server. A restored path lies below the target under its full name.\n"
+    "Works on a repository of Mosaajii Backup without any server; prune and check say more with --help. A restored path lies below the "
+    "target under its full name.\n"
     "\n"
     "  --repository DIR  the repository\n"
     "  --keyring FILE    the keyring that its backups were made with; one that is sealed, or an escrow copy,\n"
@@ -275,6 +278,9 @@ static int run(const struct options *options, mos_arena *arena) {
 }
 
 int mos_alone(int argc, char **argv) {
+    if (mos_alone_is_repository(argv[1])) {
+        return mos_alone_repository(argc, argv);
+    }
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     struct options options = {.backup = "latest"};
     options.include = mos_arena_array(arena, ProtobufCBinaryData, (size_t)argc);

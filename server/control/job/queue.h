@@ -82,6 +82,14 @@ mos_status mos_queue_delete(mos_queue *queue, const char *backup_id, const char 
 
 // Wraps every backup's key under the active version, in the background.
 mos_status mos_queue_rewrap(mos_queue *queue, const char *created_by, char out_job_id[MOS_ID_TEXT_BYTES], struct mos_error *error);
+// Work on the whole repository, one of its kind at a time: MOS_FAILED_PRECONDITION while another is waiting or running.
+// What nobody needs and is younger than the grace time stays for a backup that was broken off.
+mos_status mos_queue_prune(mos_queue *queue, int64_t grace_seconds, bool dry_run, const char *created_by,
+                           char out_job_id[MOS_ID_TEXT_BYTES], struct mos_error *error);
+// `percent` 0 and `bytes` 0: only that every object is there.
+mos_status mos_queue_check(mos_queue *queue, int32_t percent, int64_t bytes, bool repair, const char *created_by,
+                           char out_job_id[MOS_ID_TEXT_BYTES], struct mos_error *error);
+enum { MOS_PRUNE_GRACE_DEFAULT_SECONDS = 24 * 3600 };
 
 // Returns when the job's process is gone, or killed; it is settled soon after. MOS_NOT_FOUND, MOS_FAILED_PRECONDITION for one that has
 // ended.

@@ -93,6 +93,20 @@ static mos_status check_backup(mos_catalog_session *session, const struct mos_jo
     return MOS_OK;
 }
 
+// Work on the whole repository.
+static mos_status check_only_one(mos_catalog_session *session, const struct mos_job *job, mos_arena *arena, struct mos_error *error) {
+    struct mos_job *active;
+    size_t count = 0;
+    mos_status status = mos_catalog_active_jobs(session, NULL, arena, &active, &count, error);
+    for (size_t i = 0; i < count && status == MOS_OK; i++) {
+        if (active[i].kind == job->kind) {
+            status = mos_fail(error, MOS_FAILED_PRECONDITION, "the %s job %s is %s already; wait for its end, or cancel it",
+                              mos_job_kind_word(job->kind), active[i].id, active[i].status == MOS_JOB_RUNNING ? "running" : "waiting");
+        }
+    }
+    return status;
+}
+
 struct queued {
     const struct mos_job *job;
     const struct mos_backup *backup;
@@ -110,7 +124,8 @@ static mos_status queued(mos_catalog_session *session, void *argument, struct mo
         status = check_backup(session, change->job, arena, &backup, error);
     } else {
         memset(&backup, 0, sizeof(backup));
-        status = MOS_OK;
+        // A second rewrapping is for a version that came while the first one ran.
+        status = change->job->kind == MOS_JOB_KEY_REWRAP ? MOS_OK : check_only_one(session, change->job, arena, error);
     }
     if (status == MOS_OK) {
         status = mos_catalog_put_job(session, change->job, error);

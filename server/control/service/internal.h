@@ -99,6 +99,8 @@ BACKUP_HANDLER(cancel_backup, CancelBackupRequest, Backup);
 BACKUP_HANDLER(restore_backup, RestoreBackupRequest, Job);
 BACKUP_HANDLER(list_files, ListFilesRequest, ListFilesResponse);
 BACKUP_HANDLER(diff_backups, DiffBackupsRequest, DiffBackupsResponse);
+BACKUP_HANDLER(prune_repository, PruneRepositoryRequest, Job);
+BACKUP_HANDLER(check_repository, CheckRepositoryRequest, Job);
 BACKUP_HANDLER(list_jobs, ListJobsRequest, ListJobsResponse);
 BACKUP_HANDLER(get_job, GetJobRequest, Job);
 BACKUP_HANDLER(cancel_job, CancelJobRequest, Job);

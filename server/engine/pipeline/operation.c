@@ -176,6 +176,12 @@ static mos_status run(mos_job *job, const Mosaajii__Engine__V1__Request *request
         case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_INVENTORY:
             status = mos_operation_inventory(job, repository, error);
             break;
+        case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_PRUNE:
+            status = mos_operation_prune(job, repository, request->prune, arena, out, error);
+            break;
+        case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_CHECK:
+            status = mos_operation_check(job, repository, request->check, arena, out, error);
+            break;
         default:
             status = mos_fail(error, MOS_UNIMPLEMENTED, "this engine does not know the operation it was asked for");
         }

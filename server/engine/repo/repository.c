@@ -18,7 +18,7 @@
 #define OBJECT_COPY "repository.copy"
 #define SECRET_FOLDER "keys/repository"
 
-static const char *const folders[] = {"backups", "index", "keys", "lock", "packs", "tmp"};
+static const char *const folders[] = {"aside", "backups", "index", "keys", "lock", "moved", "packs", "tmp"};
 #define FOLDER_COUNT (sizeof(folders) / sizeof(folders[0]))
 
 void mos_chunk_id_of(const struct mos_repository_keys *keys, const void *data, size_t size_bytes, struct mos_chunk_id *out) {
@@ -273,7 +273,7 @@ mos_status mos_repository_open(const char *path, const mos_keyring *keyring, mos
     return MOS_OK;
 }
 
-void mos_repository_complete(const mos_repository *repository) {
+static void complete(const mos_repository *repository) {
     const char *const names[] = {OBJECT, OBJECT_COPY};
     uint8_t object[OBJECT_BYTES];
     int64_t size;
@@ -285,6 +285,21 @@ void mos_repository_complete(const mos_repository *repository) {
             mos_log_warning("repository object could not be completed", MOS_TEXT("error", error.message));
         }
     }
+}
+
+void mos_repository_tidy(const mos_repository *repository, int64_t *inout_bytes) {
+    struct mos_names names;
+    if (mos_folder_list(repository->root, "tmp", &names, NULL) == MOS_OK) {
+        for (size_t i = 0; i < names.count; i++) {
+            char name[300];
+            int64_t size = 0;
+            snprintf(name, sizeof(name), "tmp/%s", names.names[i]);
+            mos_file_size(repository->root, name, &size, NULL);
+            *inout_bytes += mos_file_remove(repository->root, name, NULL) == MOS_OK ? size : 0;
+        }
+        mos_names_free(&names);
+    }
+    complete(repository);
 }
 
 const char *mos_repository_path(const mos_repository *repository) {

@@ -255,16 +255,8 @@ static void tidy(mos_repository *repository) {
     if (mos_lock_take(repository->root, MOS_LOCK_RUNNING, true, false, &lock, NULL) != MOS_OK) {
         return;
     }
-    struct mos_names names;
-    if (mos_folder_list(repository->root, "tmp", &names, NULL) == MOS_OK) {
-        for (size_t i = 0; i < names.count; i++) {
-            char name[300];
-            snprintf(name, sizeof(name), "tmp/%s", names.names[i]);
-            mos_file_remove(repository->root, name, NULL);
-        }
-        mos_names_free(&names);
-    }
-    mos_repository_complete(repository);
+    int64_t freed_bytes = 0;
+    mos_repository_tidy(repository, &freed_bytes);
     mos_close_cleanup(&lock);
 }
 
