@@ -67,8 +67,7 @@ def test_planted_secrets_are_seen_nowhere(start, tmp_path):
         answers.append(str(refused(client.call, client.admin.ExportKeys, admin.ExportKeysRequest(passphrase="planted-pas"))))
         refused(client.call, client.admin.ImportKeys, admin.ImportKeysRequest(passphrase="planted-import-pass", content=b"x"))
         client.call(client.admin.ExportKeys, admin.ExportKeysRequest(passphrase="planted-export-pass"))
-        answers.append(str(refused(client.call, client.backups.RestoreBackup, pb.RestoreBackupRequest(
-            backup_id=backup.id, target="postgresql://x:planted-target-pass@localhost/x"))[1]))  # fmt: skip
+        answers.append(str(client.restore(backup.id, "postgresql://x:planted-target-pass@127.0.0.1:1/x", good=False)))
         answers.append(str(client.call(client.admin.GetStatus, admin.GetStatusRequest())))
         trail = b"".join(c.data for c in client.admin.ExportAudit(admin.ExportAuditRequest(), metadata=client.metadata, timeout=60))
         printed = subprocess.run(
