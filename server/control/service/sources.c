@@ -78,8 +78,12 @@ static void take_excludes(const mos_settings *settings, mos_arena *arena, struct
 
 static char **join(mos_arena *arena, char **first, size_t first_count, char **second, size_t second_count) {
     char **both = mos_arena_array(arena, char *, first_count + second_count);
-    memcpy(both, first, first_count * sizeof(*first));
-    memcpy(both + first_count, second, second_count * sizeof(*second));
+    for (size_t i = 0; i < first_count; i++) {
+        both[i] = first[i];
+    }
+    for (size_t i = 0; i < second_count; i++) {
+        both[first_count + i] = second[i];
+    }
     return both;
 }
 

@@ -309,7 +309,7 @@ static mos_status finish_directories(struct restore *restore, struct mos_error *
         if (was_made(restore, number++) || (replace && !leads)) {
             if (open.count == open.capacity) {
                 open.capacity = open.capacity ? 2 * open.capacity : 16;
-                open.entries = mos_realloc(open.entries, open.capacity * sizeof(*open.entries));
+                open.entries = mos_realloc(open.entries, open.capacity * sizeof(struct mos_entry *));
             }
             open.entries[open.count++] = mos_entry_copy(entry, NULL);
         }

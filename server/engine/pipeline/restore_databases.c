@@ -215,7 +215,7 @@ mos_status mos_restore_into_server(const struct mos_database_restore *restore, s
     }
     out->target = (ProtobufCBinaryData){.data = (uint8_t *)target.shown, .len = strlen(target.shown)};
     status = choose(restore, target.driver, &recorded, &size_bytes, error);
-    if (status) {
+    if (status || !recorded) {
         return status;
     }
     if (request->preview) {
