@@ -49,8 +49,7 @@ static const char ask_state[] =
         "pg_proc",
         "pronamespace") " OR " OWN_ROWS("pg_type",
                                         "typnamespace") " OR EXISTS (SELECT FROM pg_namespace n WHERE n.nspname <> 'public' "
-                                                        "AND " MOS_POSTGRES_USER_SCHEMA
-                                                        " AND " MOS_POSTGRES_NO_EXTENSION(
+                                                        "AND " MOS_POSTGRES_USER_SCHEMA " AND " MOS_POSTGRES_NO_EXTENSION(
                                                             "pg_namespace",
                                                             "n") ") OR EXISTS (SELECT FROM pg_largeobject_metadata)"
                                                                  " OR EXISTS (SELECT FROM pg_extension WHERE extname <> 'plpgsql');\n";
