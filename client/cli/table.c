@@ -106,7 +106,8 @@ void mos_table_write(const mos_table *table, const struct mos_terminal *terminal
 void mos_table_print(const mos_table *table, const struct mos_terminal *terminal) {
     MOS_CLEANUP_BUFFER struct mos_buffer out = MOS_BUFFER_INIT(0);
     mos_table_write(table, terminal, &out);
-    fwrite(out.data, 1, out.size_bytes, terminal->stream);
+    // Without a row there are no bytes to point to.
+    fwrite(mos_buffer_text(&out), 1, out.size_bytes, terminal->stream);
 }
 
 mos_table *mos_facts_create(mos_arena *arena) {

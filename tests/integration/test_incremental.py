@@ -8,6 +8,7 @@ from pathlib import Path
 
 from support.api import pb, refused
 from support.data import differences, make_everything, make_files
+from support.rest import Gateway
 
 KIND = pb.FileChange.Kind
 
@@ -359,6 +360,33 @@ def test_differences_come_in_pages_over_every_way_in(start, tmp_path):
     same = server.cli("backup", "diff", second.id, second.id)
     assert same.stdout == "" and "Nothing differs" in same.stderr
     assert server.cli_json("backup", "diff", second.id, second.id) == []
+
+
+def test_differences_over_rest(start, tmp_path):
+    source = make_files(tmp_path / "source", 14, 100)
+    server = start_settled(start, BACKUP_FILES_PATHS=source)
+    client = server.client()
+    first = client.backup("FILES")
+    for path in source.rglob("*.dat"):
+        path.write_bytes(b"changed")
+    second = client.backup("FILES")
+    gateway = Gateway(server.address)
+    try:
+        rest = gateway.rest(server.token)
+        found, token = [], ""
+        while True:
+            page = rest.get(f"/api/backups/{second.id}/diff?baseBackupId={first.id}&pageSize=5&pageToken={token}")
+            found += page.data()
+            token = page.json["pagination"]["nextPageToken"]
+            if not token:
+                break
+        found = [change for change in found if own(change["path"])]
+        assert len(found) == 14
+        assert {"path": f"{source}/part-0/file-00000.dat", "kind": "CHANGED", "sizeBefore": 100, "sizeAfter": 7} in found
+        created = rest.post("/api/backups", {"type": "FILES", "readAll": True}).data(201)
+        assert rest.wait_for_backup(created["id"])["statistics"]["bytesRead"] == 14 * 7
+    finally:
+        gateway.stop()
 
 
 def test_small_files_in_other_chunks_are_not_taken_for_changed(start, tmp_path):

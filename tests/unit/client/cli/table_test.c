@@ -1,5 +1,6 @@
 #include "cli/table.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "unit/test.h"
@@ -78,4 +79,16 @@ MOS_TEST(facts_leave_out_what_is_empty) {
     mos_fact(facts, "Warnings", NULL);
     mos_fact(facts, "Checksum", "ab");
     CU_ASSERT(renders(facts, (struct mos_terminal){.stream = stdout}, "Name      nightly\nChecksum  ab\n"));
+}
+
+MOS_TEST(a_table_without_rows_prints_nothing) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    static const struct mos_column none[] = {{0}, {.right = true}};
+    char *text = NULL;
+    size_t size_bytes = 0;
+    FILE *stream = open_memstream(&text, &size_bytes);
+    mos_table_print(mos_table_create(arena, none, 2), &(struct mos_terminal){.stream = stream});
+    CU_ASSERT_EQUAL(fclose(stream), 0);
+    CU_ASSERT_EQUAL(size_bytes, 0);
+    free(text);
 }
