@@ -34,6 +34,7 @@ typedef Mosaajii__Backup__V1__SourceStatus api_source_status;
 #define API_ROLES (&mosaajii__backup__v1__token__role__descriptor)
 #define API_ENGINES (&mosaajii__backup__v1__database_source__engine__descriptor)
 #define API_KEY_STATES (&mosaajii__backup__v1__key_version__state__descriptor)
+#define API_CONFIRMATION_STATUSES (&mosaajii__backup__v1__confirmation__status__descriptor)
 #define API_HEALTHS (&mosaajii__backup__v1__source_status__health__descriptor)
 
 #endif

@@ -3,14 +3,21 @@
 #include <string.h>
 
 #include "cli/admin.h"
+#include "cli/audit.h"
 #include "cli/backup.h"
 #include "cli/job.h"
+#include "cli/key.h"
+#include "cli/protect.h"
+#include "cli/repository.h"
 
 const struct mos_group mos_groups[] = {
     {"backup", "take, look at, verify, restore and delete backups"},
+    {"repository", "look after all backups at once"},
     {"job", "the server's pieces of work"},
     {"token", "who may call the server"},
     {"key", "the keys that protect the backups' own keys"},
+    {"audit", "who did what, and whether that record is whole"},
+    {"confirmation", "deletions and the like that wait for a second person"},
     {"status", "the server, its storage, and what is protected"},
     {0},
 };
@@ -57,6 +64,21 @@ static const struct mos_option job_list_options[] = {
     {.name = "limit", .value = "N", .help = "how many at most; default: 50"},
     {0},
 };
+static const struct mos_option repository_prune_options[] = {
+    {.name = "dry-run", .help = "tell what would be freed, change nothing"},
+    {.name = "grace-minutes", .value = "N", .help = "how long a broken-off backup's data stays for its next run; default: a day"},
+    {.name = "wait", .help = "wait for the end (the default)"},
+    {.name = "no-wait", .help = "print the job's id and leave"},
+    {0},
+};
+static const struct mos_option repository_check_options[] = {
+    {.name = "percent", .value = "N", .help = "read only this share of the data, 0 to 100; default: 100"},
+    {.name = "bytes", .value = "N", .help = "read only so much of the data"},
+    {.name = "repair", .help = "make the repository's local index anew"},
+    {.name = "wait", .help = "wait for the end (the default)"},
+    {.name = "no-wait", .help = "print the job's id and leave"},
+    {0},
+};
 static const struct mos_option token_create_options[] = {
     {.name = "name", .value = "NAME", .help = "who it is for"},
     {.name = "role", .value = "ROLE", .help = "VIEWER (reads), OPERATOR (also backs up, verifies, restores) or ADMIN"},
@@ -64,6 +86,26 @@ static const struct mos_option token_create_options[] = {
     {.name = "days", .value = "N", .help = "how long it is good; default: for ever"},
     {0},
 };
+
+static const struct mos_option audit_list_options[] = {
+    {.name = "actor", .value = "NAME", .help = "only what this caller did, or \"system\""},
+    {.name = "action", .value = "ACTION", .help = "only this, as BackupService.DeleteBackup"},
+    {.name = "resource", .value = "ID", .help = "only what was done to this"},
+    {.name = "limit", .value = "N", .help = "how many at most; default: 50"},
+    {0},
+};
+static const struct mos_option audit_export_options[] = {{.name = "after", .value = "N", .help = "only what follows entry N"}, {0}};
+static const struct mos_option audit_verify_options[] = {
+    {.name = "key", .value = "KEY", .help = "who must have signed: the server's public key, or a file with it"},
+    {.name = "checkpoints", .value = "DIR", .help = "the folder audit/ beside the backups; shows too when the end is missing"},
+    {0},
+};
+#define PASSPHRASE_TEXT "\nThe passphrase is the first line of a file, or of standard input; it never stands on the command line.\n"
+static const struct mos_option passphrase_options[] = {
+    {.name = "passphrase-file", .value = "FILE", .help = "file whose first line is the passphrase; default: standard input"}, {0}};
+static const struct mos_option key_rotate_options[] = {{.name = "no-wait", .help = "print the job's id and leave"}, {0}};
+static const struct mos_option hold_options[] = {{.name = "off", .help = "take the hold off; administrators only"}, {0}};
+static const struct mos_option lock_options[] = {{.name = "days", .value = "N", .help = "for how many days from now, 1 to 36500"}, {0}};
 
 const struct mos_command mos_commands[] = {
     {.group = "backup",
@@ -157,6 +199,40 @@ const struct mos_command mos_commands[] = {
      .example = "  mosaajii backup delete 01939b5e-7a2c\n",
      .options = delete_options,
      .run = mos_backup_delete},
+    {.group = "backup",
+     .name = "lock",
+     .words = "ID",
+     .least_words = 1,
+     .most_words = 1,
+     .summary = "Let nobody delete a backup for a time",
+     .description = ID_TEXT "A lock is never moved back, by nobody.\n",
+     .example = "  mosaajii backup lock latest --days 365\n",
+     .options = lock_options,
+     .run = mos_backup_lock},
+    {.group = "backup",
+     .name = "hold",
+     .words = "ID",
+     .least_words = 1,
+     .most_words = 1,
+     .summary = "Let nobody delete a backup until that is taken back",
+     .description = ID_TEXT,
+     .example = "  mosaajii backup hold latest\n  mosaajii backup hold latest --off\n",
+     .options = hold_options,
+     .run = mos_backup_hold},
+    {.group = "repository",
+     .name = "prune",
+     .summary = "Remove what no backup needs",
+     .description = "\nRuns beside backups. Packs of which little is needed are rewritten.\n",
+     .example = "  mosaajii repository prune --dry-run\n",
+     .options = repository_prune_options,
+     .run = mos_repository_prune},
+    {.group = "repository",
+     .name = "check",
+     .summary = "Prove that all that backups need is there and opens",
+     .description = "\nWith a share it reads packs chosen at random, and says what that guarantees. Damage ends it with exit code 1.\n",
+     .example = "  mosaajii repository check --percent 10\n",
+     .options = repository_check_options,
+     .run = mos_repository_check},
     {.group = "job",
      .name = "list",
      .summary = "List jobs, newest first",
@@ -215,6 +291,80 @@ const struct mos_command mos_commands[] = {
      .summary = "List the key-encryption keys and how many backups each protects",
      .example = "  mosaajii key list\n",
      .run = mos_key_list},
+    {.group = "key",
+     .name = "rotate",
+     .summary = "Make a new key version and rewrap every backup's key with it",
+     .description = "\nBackups themselves are not touched. The old version stays until it is retired.\n",
+     .example = "  mosaajii key rotate\n",
+     .options = key_rotate_options,
+     .run = mos_key_rotate},
+    {.group = "key",
+     .name = "retire",
+     .words = "KEY",
+     .least_words = 1,
+     .most_words = 1,
+     .summary = "Destroy a key version that nothing needs any more",
+     .example = "  mosaajii key retire local/1 --yes\n",
+     .options = delete_options,
+     .run = mos_key_retire},
+    {.group = "key",
+     .name = "export",
+     .words = "FILE",
+     .least_words = 1,
+     .most_words = 1,
+     .summary = "Write an escrow copy of all keys, sealed with a passphrase",
+     .description = PASSPHRASE_TEXT,
+     .example = "  mosaajii key export keys.escrow --passphrase-file passphrase\n",
+     .options = passphrase_options,
+     .run = mos_key_export},
+    {.group = "key",
+     .name = "import",
+     .words = "FILE",
+     .least_words = 1,
+     .most_words = 1,
+     .summary = "Take key versions over from an escrow copy",
+     .description = PASSPHRASE_TEXT,
+     .example = "  mosaajii key import keys.escrow --passphrase-file passphrase\n",
+     .options = passphrase_options,
+     .run = mos_key_import},
+    {.group = "audit",
+     .name = "list",
+     .summary = "List the audit trail, newest first",
+     .example = "  mosaajii audit list --action BackupService.DeleteBackup\n",
+     .options = audit_list_options,
+     .run = mos_audit_list},
+    {.group = "audit",
+     .name = "export",
+     .words = "[FILE]",
+     .most_words = 1,
+     .summary = "Write the whole trail with its signed checkpoints, one JSON object a line",
+     .description = "\nTo standard output where no file is named; a file that exists is not overwritten.\n",
+     .example = "  mosaajii audit export trail.jsonl\n",
+     .options = audit_export_options,
+     .run = mos_audit_export},
+    {.group = "audit",
+     .name = "verify",
+     .words = "[FILE]",
+     .most_words = 1,
+     .summary = "Say whether the trail is whole, and name the first entry that is not what it was",
+     .description = "\nWith a file it checks that export and needs no server; else the server checks its own trail.\n"
+                    "A trail that was changed ends it with exit code 1.\n",
+     .example = "  mosaajii audit verify trail.jsonl --key audit.key.pub --checkpoints /srv/backup/repo/audit\n",
+     .options = audit_verify_options,
+     .run = mos_audit_verify},
+    {.group = "confirmation",
+     .name = "list",
+     .summary = "List what waits, or waited, for a second person",
+     .example = "  mosaajii confirmation list\n",
+     .run = mos_confirmation_list},
+    {.group = "confirmation",
+     .name = "give",
+     .words = "ID",
+     .least_words = 1,
+     .most_words = 1,
+     .summary = "Confirm what somebody else has asked for",
+     .example = "  mosaajii confirmation give 01939b5e-7a2c-7000-8000-000000000000\n",
+     .run = mos_confirmation_give},
     {.group = "status",
      .summary = "Show the server, its storage, and what is protected",
      .example = "  mosaajii status\n",
@@ -291,7 +441,7 @@ static void print_program_help(FILE *stream) {
     fprintf(stream, "Usage: mosaajii GROUP COMMAND [arguments] [options]\n\n"
                     "Backups of files and databases: encrypted, deduplicated, verified.\n\nGroups:\n");
     for (const struct mos_group *group = mos_groups; group->name; group++) {
-        fprintf(stream, "  %-8s %s\n", group->name, group->summary);
+        fprintf(stream, "  %-12s %s\n", group->name, group->summary);
     }
     fprintf(stream, "\nEvery group and command takes --help; every command takes -o json.\n\n"
                     "Settings, from the environment:\n"

@@ -13,12 +13,14 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # folder -> the folders it may include from (itself is always allowed)
 RULES = {
     "common": set(),
-    "control/catalog": {"common"},
-    "control/access": {"control/catalog", "control/rpc", "common"},
-    "control/job": {"control/catalog", "common"},
+    "control/audit": {"common"},
+    "control/catalog": {"control/audit", "common"},
+    "control/access": {"control/audit", "control/catalog", "control/rpc", "common"},
+    "control/key": {"common"},
+    "control/job": {"control/key", "control/audit", "control/catalog", "common"},
     "control/rpc": {"common"},
-    "control/service": {"control/rpc", "control/access", "control/job", "control/catalog", "common"},
-    "control": {"control/service", "control/rpc", "control/access", "control/job", "control/catalog", "common"},
+    "control/service": {"control/rpc", "control/access", "control/job", "control/key", "control/audit", "control/catalog", "common"},
+    "control": {"control/service", "control/rpc", "control/access", "control/job", "control/key", "control/catalog", "common"},
     "engine/crypto": {"common"},
     "engine/chunk": {"engine/crypto", "common"},
     "engine/repo": {"engine/crypto", "engine/chunk", "common"},
@@ -26,7 +28,7 @@ RULES = {
     "engine/pipeline": {"engine/source", "engine/repo", "engine/chunk", "engine/crypto", "common"},
     "engine": {"engine/pipeline", "engine/source", "engine/repo", "engine/chunk", "engine/crypto", "common"},
     "lib": {"common"},
-    "cli": {"lib", "common"},
+    "cli": {"lib", "control/audit", "common"},
 }
 
 # header prefix -> folders that may include it
@@ -35,7 +37,7 @@ LIBRARIES = {
     "sqlite3.h": {"control/catalog", "engine/source"},
     "curl/": {"control/offsite", "control/alert", "control/key"},
     "openssl/": {"engine/crypto"},
-    "sodium.h": {"control/access"},
+    "sodium.h": {"control/access", "control/audit", "control/key"},
     "zstd.h": {"engine/chunk", "engine/repo", "engine/pipeline"},
 }
 

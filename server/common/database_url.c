@@ -22,7 +22,7 @@ static int hex_value(char c) {
 
 // NULL where an escape is malformed or stands for a zero, and for what is far too long.
 static char *unescape(const char *text, size_t length, mos_arena *arena) {
-    char *out = length <= LONGEST_PART ? mos_arena_alloc(arena, length + 1) : NULL;
+    char *out = length <= 3 * LONGEST_PART ? mos_arena_alloc(arena, length + 1) : NULL;
     char *at = out;
     for (size_t i = 0; out && i < length; i++) {
         if (text[i] != '%') {
@@ -37,7 +37,7 @@ static char *unescape(const char *text, size_t length, mos_arena *arena) {
         *at++ = (char)(high << 4 | low);
         i += 2;
     }
-    return out;
+    return at - out <= LONGEST_PART ? out : NULL;
 }
 
 static mos_status take_sqlite(const char *field, const char *path, mos_arena *arena, struct mos_database_url *out,

@@ -3,17 +3,31 @@
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "common/buffer.h"
 #include "common/text.h"
+
+// Passwords and keys pass in frames: none is left in memory that is given back.
+struct frame {
+    uint8_t *data;
+    size_t size_bytes;
+};
+
+static void frame_cleanup(struct frame *frame) {
+    explicit_bzero(frame->data, frame->size_bytes);
+    free(frame->data);
+}
+#define CLEANUP_FRAME __attribute__((cleanup(frame_cleanup)))
 
 mos_status mos_frame_send(int descriptor, const ProtobufCMessage *message, struct mos_error *error) {
     size_t size_bytes = protobuf_c_message_get_packed_size(message);
     if (size_bytes > MOS_FRAME_LIMIT_BYTES) {
         return mos_fail(error, MOS_RESOURCE_EXHAUSTED, "a message of %zu bytes is over the limit of %u", size_bytes, MOS_FRAME_LIMIT_BYTES);
     }
-    MOS_CLEANUP_FREE uint8_t *frame = mos_malloc(size_bytes + 4);
+    CLEANUP_FRAME struct frame whole = {mos_malloc(size_bytes + 4), size_bytes + 4};
+    uint8_t *frame = whole.data;
     for (int i = 0; i < 4; i++) {
         frame[i] = (uint8_t)(size_bytes >> (8 * i));
     }
@@ -65,7 +79,8 @@ mos_status mos_frame_receive(int descriptor, const ProtobufCMessageDescriptor *d
     if (got < sizeof(head) || size_bytes > MOS_FRAME_LIMIT_BYTES) {
         return mos_fail(error, MOS_CORRUPT, "a frame on the job's socket has no valid length");
     }
-    MOS_CLEANUP_FREE uint8_t *body = mos_malloc(size_bytes);
+    CLEANUP_FRAME struct frame whole = {mos_malloc(size_bytes), size_bytes};
+    uint8_t *body = whole.data;
     status = receive_exactly(descriptor, body, size_bytes, &got, error);
     if (status != MOS_OK) {
         return status;

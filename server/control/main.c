@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -21,6 +22,8 @@
 #include "control/access/access.h"
 #include "control/catalog/catalog.h"
 #include "control/job/queue.h"
+#include "control/job/readiness.h"
+#include "control/key/kms.h"
 #include "control/rpc/rpc.h"
 #include "control/service/service.h"
 
@@ -53,6 +56,10 @@ struct program {
     int lock;
     int engines_lock;
     mos_catalog *catalog;
+    mos_trail *trail;
+    mos_kms *kms;
+    struct mos_key_keeper keeper;
+    mos_readiness *readiness;
     mos_access *access;
     mos_queue *queue;
     mos_rpc_server *server;
@@ -76,6 +83,24 @@ static mos_status check_readable(const mos_settings *settings, enum mos_setting 
     return !*path || access(path, R_OK) == 0
                ? MOS_OK
                : mos_fail_field(error, name, "%s is %s, which cannot be read: %s", name, path, strerror(errno));
+}
+
+static struct mos_kms_options kms_options_of(const mos_settings *settings) {
+    return (struct mos_kms_options){
+        .provider = mos_setting_text(settings, MOS_SETTING_KMS_PROVIDER),
+        .aws_key_id = mos_setting_text(settings, MOS_SETTING_AWS_KMS_KEY_ID),
+        .aws_region = mos_setting_text(settings, MOS_SETTING_AWS_KMS_REGION),
+        .aws_endpoint = mos_setting_text(settings, MOS_SETTING_AWS_KMS_ENDPOINT),
+        .aws_access_key_id = mos_setting_text(settings, MOS_SETTING_AWS_ACCESS_KEY_ID),
+        .aws_secret_access_key = mos_setting_text(settings, MOS_SETTING_AWS_SECRET_ACCESS_KEY),
+        .aws_session_token = mos_setting_text(settings, MOS_SETTING_AWS_SESSION_TOKEN),
+        .vault_address = mos_setting_text(settings, MOS_SETTING_VAULT_ADDR),
+        .vault_token = mos_setting_text(settings, MOS_SETTING_VAULT_TOKEN),
+        .vault_mount = mos_setting_text(settings, MOS_SETTING_VAULT_TRANSIT_MOUNT),
+        .vault_key = mos_setting_text(settings, MOS_SETTING_VAULT_TRANSIT_KEY),
+        .ca_file = mos_setting_text(settings, MOS_SETTING_KMS_CA_FILE),
+        .timeout_ms = (int)mos_setting_number(settings, MOS_SETTING_KMS_TIMEOUT_SECONDS) * 1000,
+    };
 }
 
 static mos_status check_settings(const mos_settings *settings, struct mos_error *error) {
@@ -106,9 +131,12 @@ static mos_status check_settings(const mos_settings *settings, struct mos_error 
     if (jobs < 1 || jobs > MOST_JOBS) {
         return mos_fail_field(error, "MOSAAJII_MAX_JOBS", "MOSAAJII_MAX_JOBS is %lld; allowed is 1 to %d", (long long)jobs, MOST_JOBS);
     }
-    if (strcmp(mos_setting_text(settings, MOS_SETTING_KMS_PROVIDER), "LOCAL") != 0) {
-        return mos_fail_field(error, "KMS_PROVIDER", "KMS_PROVIDER is %s; this version knows LOCAL only",
-                              mos_setting_text(settings, MOS_SETTING_KMS_PROVIDER));
+    mos_kms *kms = NULL;
+    const struct mos_kms_options kms_options = kms_options_of(settings);
+    status = mos_kms_create(&kms, &kms_options, error);
+    mos_kms_destroy(status == MOS_OK ? kms : NULL);
+    if (status != MOS_OK) {
+        return status;
     }
     return mos_sources_check(settings, error);
 }
@@ -203,6 +231,30 @@ static mos_status find_engine(struct program *program, struct mos_error *error) 
 
 // ---- Making and taking apart ----
 
+static mos_status open_trail(struct program *program, struct mos_error *error) {
+    MOS_CLEANUP_FREE char *key = join(program->home, "keys/audit.key");
+    MOS_CLEANUP_FREE char *folder = join(mos_setting_text(program->settings, MOS_SETTING_MOSAAJII_REPOSITORY), "audit");
+    mos_status status = mos_trail_create(&program->trail, program->catalog, key, folder, error);
+    if (status == MOS_OK) {
+        const struct mos_audit_detail detail = {"version", MOSAAJII_VERSION};
+        mos_trail_note(program->trail, "Server.Start", "", MOS_OK, &detail, 1);
+    }
+    return status;
+}
+
+// What an engine asks for; what fails is a fault that somebody must hear of, for nothing is backed up without it.
+static mos_status transform_key(void *context, const char *reference, bool unwrap, const uint8_t *data, size_t size_bytes,
+                                struct mos_buffer *out, struct mos_error *error) {
+    struct program *program = context;
+    mos_status status = (unwrap ? mos_kms_unwrap : mos_kms_wrap)(program->kms, reference, data, size_bytes, out, error);
+    if (status != MOS_OK) {
+        const struct mos_audit_detail detail = {"message", error->message};
+        mos_log_error("ENCRYPTION_FAILED", MOS_TEXT("key", reference), MOS_TEXT("reason", error->message));
+        mos_trail_note(program->trail, "Alert.ENCRYPTION_FAILED", reference, status, &detail, 1);
+    }
+    return status;
+}
+
 static mos_status open_state(struct program *program, struct mos_error *error) {
     const mos_settings *settings = program->settings;
     mos_status status = find_engine(program, error);
@@ -213,14 +265,26 @@ static mos_status open_state(struct program *program, struct mos_error *error) {
         MOS_CLEANUP_FREE char *path = join(program->home, "catalog.db");
         status = mos_catalog_open(&program->catalog, path, error);
     }
+    if (status == MOS_OK) {
+        status = open_trail(program, error);
+    }
     if (status != MOS_OK) {
         return status;
     }
+    const struct mos_kms_options kms_options = kms_options_of(settings);
+    status = mos_kms_create(&program->kms, &kms_options, error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    program->keeper = (struct mos_key_keeper){transform_key, program};
     const struct mos_engine engine = {.path = program->engine_path,
                                       .repository = mos_setting_text(settings, MOS_SETTING_MOSAAJII_REPOSITORY),
                                       .keyring = program->keyring,
                                       .scratch = program->scratch,
-                                      .lifeline = program->engines_lock};
+                                      .lifeline = program->engines_lock,
+                                      .passphrase = mos_setting_text(settings, MOS_SETTING_MOSAAJII_KEYRING_PASSPHRASE),
+                                      .key_reference = mos_kms_reference(program->kms),
+                                      .keeper = &program->keeper};
     program->queue = mos_queue_create(program->catalog, &engine, (int)mos_setting_number(settings, MOS_SETTING_MOSAAJII_MAX_JOBS));
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     const Mosaajii__Engine__V1__Repository *repository;
@@ -237,7 +301,19 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
     const mos_settings *settings = program->settings;
     const char *token_file = mos_setting_text(settings, MOS_SETTING_MOSAAJII_TOKEN_FILE);
     bool made = false;
-    mos_status status = mos_access_create(&program->access, program->catalog, mos_setting_text(settings, MOS_SETTING_JWT_SECRET), error);
+    const struct mos_access_options access_options = {
+        .jwt_secret = mos_setting_text(settings, MOS_SETTING_JWT_SECRET),
+        .client_roles = mos_setting_text(settings, MOS_SETTING_MOSAAJII_CLIENT_ROLES),
+        .second_person_ns = mos_setting_flag(settings, MOS_SETTING_MOSAAJII_SECOND_PERSON)
+                                ? mos_setting_number(settings, MOS_SETTING_MOSAAJII_SECOND_PERSON_MINUTES) * 60 * MOS_NS_PER_SECOND
+                                : 0};
+    mos_status status = mos_trail_start(program->trail, error);
+    if (status == MOS_OK) {
+        status = mos_access_create(&program->access, program->catalog, &access_options, error);
+    }
+    if (status == MOS_OK) {
+        mos_access_set_trail(program->access, program->trail);
+    }
     if (status == MOS_OK) {
         status = mos_access_ensure_admin(program->access, token_file, &made, error);
     }
@@ -257,11 +333,14 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
         return status;
     }
     mos_rpc_server_intercept(program->server, &mos_rpc_log_calls, NULL);
+    mos_rpc_server_intercept(program->server, &mos_trail_interceptor, program->trail);
     mos_rpc_server_intercept(program->server, &mos_access_interceptor, program->access);
     program->services = (struct mos_services){.settings = settings,
                                               .catalog = program->catalog,
                                               .queue = program->queue,
                                               .access = program->access,
+                                              .trail = program->trail,
+                                              .kms = program->kms,
                                               .started_at_unix_ns = mos_now_unix_ns()};
     status = mos_services_add(program->server, &program->services, error);
     if (status == MOS_OK) {
@@ -273,10 +352,15 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
     if (status == MOS_OK) {
         status = mos_queue_start(program->queue, error);
     }
+    if (status == MOS_OK) {
+        status = mos_readiness_start(&program->readiness, program->queue, program->catalog,
+                                     mos_setting_number(settings, MOS_SETTING_KEY_ROTATION_DAYS), error);
+    }
     return status == MOS_OK ? mos_rpc_server_start(program->server, error) : status;
 }
 
 static void tear_down(struct program *program) {
+    mos_readiness_stop(program->readiness);
     if (program->queue) {
         mos_queue_stop(program->queue);
     }
@@ -286,6 +370,11 @@ static void tear_down(struct program *program) {
     }
     mos_queue_destroy(program->queue);
     mos_access_destroy(program->access);
+    if (program->trail) {
+        mos_trail_note(program->trail, "Server.Stop", "", MOS_OK, NULL, 0);
+        mos_trail_destroy(program->trail);
+    }
+    mos_kms_destroy(program->kms);
     mos_catalog_close(program->catalog);
     mos_settings_free(program->settings);
     free(program->home);
@@ -393,6 +482,11 @@ int main(int argc, char **argv) {
     program.home = mos_strdup(mos_setting_text(program.settings, MOS_SETTING_MOSAAJII_HOME));
     umask(077);
     raise_limits();
+    // Tokens, passwords and, with a KMS, keys pass through this process.
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+#ifndef __SANITIZE_ADDRESS__ // its leak check looks in from outside
+    prctl(PR_SET_DUMPABLE, 0);
+#endif
     // Before any thread is there: all inherit it, and only sigwait gets these.
     sigset_t ends;
     sigemptyset(&ends);

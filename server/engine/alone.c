@@ -16,12 +16,16 @@ static const char help[] =
     "Usage: mosaajii-engine list    --repository DIR --keyring FILE\n"
     "       mosaajii-engine verify  --repository DIR --keyring FILE [--backup ID|latest]\n"
     "       mosaajii-engine restore --repository DIR --keyring FILE [--backup ID|latest] --target DIR [--include PATH]… [--overwrite]\n"
+    "       mosaajii-engine prune   --repository DIR --keyring FILE [--dry-run] [--grace-seconds N]\n"
+    "       mosaajii-engine check   --repository DIR --keyring FILE [--percent N | --bytes N] [--repair]\n"
     "       mosaajii-engine --version | --help\n"
     "\n"
-    "Reads a repository of Mosaajii Backup without any server. A restored path lies below the target under its full name.\n"
+    "Works on a repository of Mosaajii Backup without any server; prune and check say more with --help. A restored path lies below the "
+    "target under its full name.\n"
     "\n"
     "  --repository DIR  the repository\n"
-    "  --keyring FILE    the keyring that its backups were made with\n"
+    "  --keyring FILE    the keyring that its backups were made with; one that is sealed, or an escrow copy,\n"
+    "                    opens with the passphrase in MOSAAJII_KEYRING_PASSPHRASE\n"
     "  --backup ID       which backup; latest, if nothing is said: the newest one that can be read\n"
     "  --target DIR      where to restore to; made if it is not there\n"
     "  --include PATH    restore only this and what lies below it; may be given more than once\n"
@@ -233,6 +237,8 @@ static int run(const struct options *options, mos_arena *arena) {
     struct console console = {.live = isatty(STDERR_FILENO), .print = list};
     request.repository = (char *)absolute(arena, options->repository);
     request.keyring = (char *)options->keyring;
+    const char *passphrase = getenv("MOSAAJII_KEYRING_PASSPHRASE");
+    request.keyring_passphrase = (char *)(passphrase ? passphrase : "");
     const char *backup = options->backup;
     if (list || strcmp(backup, "latest") == 0) {
         request.operation_case = MOSAAJII__ENGINE__V1__REQUEST__OPERATION_INVENTORY;
@@ -272,6 +278,9 @@ static int run(const struct options *options, mos_arena *arena) {
 }
 
 int mos_alone(int argc, char **argv) {
+    if (mos_alone_is_repository(argv[1])) {
+        return mos_alone_repository(argc, argv);
+    }
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     struct options options = {.backup = "latest"};
     options.include = mos_arena_array(arena, ProtobufCBinaryData, (size_t)argc);

@@ -1,6 +1,4 @@
 // mosaajii-engine: one job of a server, told over a socket; or a command by hand (alone.h).
-#include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,6 +9,7 @@
 #include "common/framing.h"
 #include "common/log.h"
 #include "engine/alone.h"
+#include "engine/asking.h"
 #include "engine/pipeline/operation.h"
 
 enum { EXIT_WRONG = 2, JOB_SOCKET = 3 };
@@ -24,12 +23,12 @@ static void on_signal(int number) {
     }
 }
 
-// The server's end of the socket closed means that nobody waits for this job any more.
+// What comes down the socket after the request: answers about keys. Its end means that nobody waits for this job any more.
 static void *watch_server(void *job) {
-    struct pollfd polled = {.fd = JOB_SOCKET, .events = POLLIN};
-    while (poll(&polled, 1, -1) < 0 && errno == EINTR) {
+    while (mos_asking_take(JOB_SOCKET)) {
     }
     mos_job_cancel(job);
+    mos_asking_over();
     return NULL;
 }
 
@@ -52,6 +51,7 @@ static int run_job(void) {
     // It lives as long as the process: the thread below may still look at it.
     mos_job *job = mos_job_create(send_event, NULL, threads ? (unsigned)strtoul(threads, NULL, 10) : 0);
     mos_running_job = job;
+    mos_asking_begin(job);
     pthread_t watcher;
     if (pthread_create(&watcher, NULL, watch_server, job) != 0 || pthread_detach(watcher) != 0) {
         fprintf(stderr, "mosaajii-engine: no thread can be started\n");
@@ -74,6 +74,8 @@ int main(int argc, char **argv) {
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
+    // A file that grows beyond a limit of this process is one file that cannot be written.
+    signal(SIGXFSZ, SIG_IGN);
     if (argc == 2 && strcmp(argv[1], "--job") == 0) {
         return run_job();
     }

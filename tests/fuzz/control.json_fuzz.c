@@ -4,7 +4,7 @@
 
 #include "common/buffer.h"
 #include "common/text.h"
-#include "control/access/json.h"
+#include "common/json.h"
 
 // All that was let through is whole: text without invalid UTF-8, members with names that are found again, and no deeper than it may be.
 static void check(const struct mos_json *json, int depth) {

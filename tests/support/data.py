@@ -185,7 +185,7 @@ def objects(repository):
     """Everything of a repository that is a backup's: what a copy elsewhere would hold."""
     return {
         str(path.relative_to(repository)): path.stat().st_size
-        for part in ("packs", "keys", "backups")
+        for part in ("packs", "moved", "keys", "backups")
         for path in (Path(repository) / part).rglob("*")
         if path.is_file()
     }

@@ -151,8 +151,10 @@ class Server:
                 self.log.append(line.decode(errors="replace"))
                 self._news.notify_all()
         with self._news:
-            self._ended = True
-            self._news.notify_all()
+            # Engines of a server that was killed hold its pipe for a while: their end is not that of the server started since.
+            if self._reader is threading.current_thread():
+                self._ended = True
+                self._news.notify_all()
 
     def wait_for_log(self, pattern, start=0):
         """The first line from number `start` on that matches."""

@@ -12,8 +12,11 @@
 #include "common/buffer.h"
 #include "common/clock.h"
 #include "common/id.h"
+#include "control/access/certificate.h"
 #include "control/access/jwt.h"
 #include "control/access/rights.h"
+#include "control/access/second.h"
+#include "control/access/slowdown.h"
 
 enum {
     SECRET_BYTES = 32,
@@ -29,24 +32,51 @@ _Static_assert(MOS_TOKEN_HASH_BYTES == crypto_hash_sha256_BYTES, "tokens are kep
 
 struct mos_access {
     mos_catalog *catalog;
+    mos_trail *trail;
     char *jwt_secret;
+    mos_certificates *certificates;
+    mos_slowdown *slowdown;
+    int64_t second_person_ns;
 };
 
-mos_status mos_access_create(mos_access **out, mos_catalog *catalog, const char *jwt_secret, struct mos_error *error) {
-    if (sodium_init() < 0) {
-        return mos_fail(error, MOS_INTERNAL, "libsodium does not start");
+mos_status mos_access_create(mos_access **out, mos_catalog *catalog, const struct mos_access_options *options, struct mos_error *error) {
+    mos_certificates *certificates = NULL;
+    mos_status status = mos_certificates_parse(options->client_roles, &certificates, error);
+    if (status == MOS_OK && sodium_init() < 0) {
+        mos_certificates_free(certificates);
+        status = mos_fail(error, MOS_INTERNAL, "libsodium does not start");
+    }
+    if (status != MOS_OK) {
+        return status;
     }
     mos_access *access = mos_calloc(1, sizeof(*access));
     access->catalog = catalog;
-    access->jwt_secret = mos_strdup(jwt_secret);
+    access->jwt_secret = mos_strdup(options->jwt_secret);
+    access->certificates = certificates;
+    access->slowdown = mos_slowdown_create();
+    access->second_person_ns = options->second_person_ns;
     *out = access;
     return MOS_OK;
+}
+
+void mos_access_set_trail(mos_access *access, mos_trail *trail) {
+    access->trail = trail;
+}
+
+mos_catalog *mos_access_catalog(mos_access *access) {
+    return access->catalog;
+}
+
+const char *mos_caller_kind_word(enum mos_caller_kind kind) {
+    return kind == MOS_BY_TOKEN ? "token" : kind == MOS_BY_JWT ? "jwt" : "certificate";
 }
 
 void mos_access_destroy(mos_access *access) {
     if (access) {
         sodium_memzero(access->jwt_secret, strlen(access->jwt_secret));
         free(access->jwt_secret);
+        mos_certificates_free(access->certificates);
+        mos_slowdown_destroy(access->slowdown);
         free(access);
     }
 }
@@ -204,7 +234,7 @@ static mos_status identify_token(mos_access *access, const char *secret, size_t 
         snprintf(use.id, sizeof(use.id), "%s", token.id);
         mos_catalog_write_later(access->catalog, note_use, &use, sizeof(use));
     }
-    *out = (struct mos_identity){.name = token.name, .role = token.role, .rights = token.rights};
+    *out = (struct mos_identity){.kind = MOS_BY_TOKEN, .name = token.name, .role = token.role, .rights = token.rights};
     return MOS_OK;
 }
 
@@ -229,12 +259,46 @@ mos_status mos_access_identify(mos_access *access, const char *authorization, mo
     struct mos_jwt jwt;
     mos_status status = mos_jwt_verify(token, size_bytes, access->jwt_secret, mos_now_unix_ns(), arena, &jwt, error);
     if (status == MOS_OK) {
-        *out = (struct mos_identity){.name = jwt.user_id, .role = jwt.role, .rights = ""};
+        *out = (struct mos_identity){.kind = MOS_BY_JWT, .name = jwt.user_id, .role = jwt.role, .rights = ""};
     }
     return status;
 }
 
+// A caller without a token who shows a certificate that has a role.
+static bool identify_certificate(mos_access *access, struct mos_call *call, struct mos_identity *out) {
+    const char *name = mos_call_peer_subject(call);
+    out->kind = MOS_BY_CERTIFICATE;
+    for (size_t i = 0; name; name = mos_call_peer_san(call, i++)) {
+        if (mos_certificates_find(access->certificates, name, &out->role, &out->rights)) {
+            out->name = name;
+            return true;
+        }
+    }
+    return false;
+}
+
+// Holds the refusal back where many came before it. What the refusal says stays the same, so that a guesser learns nothing but to wait.
+static mos_status refuse_slowly(mos_access *access, struct mos_call *call, mos_status status) {
+    const char *address = mos_call_client(call);
+    bool first = false;
+    int64_t delay_ms = mos_slowdown_failed(access->slowdown, address, mos_now_monotonic_ns(), &first);
+    if (first && access->trail) {
+        const struct mos_audit_detail detail = {"address", address};
+        mos_trail_note(access->trail, "Access.SlowDown", address, MOS_UNAUTHENTICATED, &detail, 1);
+    }
+    if (delay_ms == 0) {
+        return status;
+    }
+    if (!mos_slowdown_enter(access->slowdown)) {
+        return mos_fail(mos_call_error(call), MOS_RESOURCE_EXHAUSTED, "too many attempts without a valid token; try again later");
+    }
+    mos_call_wait_cancelled(call, delay_ms);
+    mos_slowdown_leave(access->slowdown);
+    return status;
+}
+
 static mos_status begin(struct mos_call *call, void *user) {
+    mos_access *access = user;
     struct mos_error *error = mos_call_error(call);
     if (mos_call_is_builtin(call)) {
         return MOS_OK;
@@ -243,20 +307,36 @@ static mos_status begin(struct mos_call *call, void *user) {
     if (!identity) {
         return mos_fail(error, MOS_RESOURCE_EXHAUSTED, "the call takes too much memory");
     }
-    mos_status status = mos_access_identify(user, mos_call_metadata(call, "authorization"), mos_call_arena(call), identity, error);
-    if (status != MOS_OK) {
-        return status;
+    const char *authorization = mos_call_metadata(call, "authorization");
+    if (authorization || !identify_certificate(access, call, identity)) {
+        mos_status status = mos_access_identify(access, authorization, mos_call_arena(call), identity, error);
+        if (status != MOS_OK) {
+            return status == MOS_UNAUTHENTICATED ? refuse_slowly(access, call, status) : status;
+        }
     }
     mos_call_set_caller(call, identity->name, identity);
     if (!mos_call_method(call)) {
         return MOS_OK; // the rpc layer says that there is no such method
     }
     const struct mos_right *right = mos_right_find(mos_call_path(call));
-    if (!right || !mos_right_allows(right, identity->role, identity->rights)) {
+    if (right && !(right->kinds & identity->kind)) {
+        return mos_fail(error, MOS_PERMISSION_DENIED, "this method cannot be called by a %s", mos_caller_kind_word(identity->kind));
+    }
+    if (!right || !mos_right_allows(right, identity->kind, identity->role, identity->rights)) {
         return mos_fail(error, MOS_PERMISSION_DENIED, "%s may not call this method%s%s", identity->name,
                         right ? "; it needs the role " : "", right ? mos_role_word((int)right->least) : "");
     }
     return MOS_OK;
 }
 
-const struct mos_rpc_interceptor mos_access_interceptor = {.begin = begin};
+static mos_status need_second_person(struct mos_call *call, const ProtobufCMessage *request, void *user) {
+    mos_access *access = user;
+    const struct mos_right *right = mos_right_find(mos_call_path(call));
+    if (!access->second_person_ns || !right || !right->second_person) {
+        return MOS_OK;
+    }
+    return mos_second_person(access->catalog, mos_call_path(call), mos_call_resource(call, request), mos_call_caller_name(call),
+                             access->second_person_ns, mos_call_error(call));
+}
+
+const struct mos_rpc_interceptor mos_access_interceptor = {.begin = begin, .request = need_second_person};

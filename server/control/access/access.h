@@ -6,7 +6,10 @@
 
 #include "common/arena.h"
 #include "common/status.h"
+#include "control/access/rights.h"
+#include "control/access/trail.h"
 #include "control/catalog/catalog.h"
+#include "control/catalog/confirmations.h"
 #include "control/catalog/tokens.h"
 #include "control/rpc/rpc.h"
 
@@ -14,16 +17,33 @@ typedef struct mos_access mos_access;
 
 // What the interceptor gives to mos_call_set_caller.
 struct mos_identity {
-    // User id or token name.
+    enum mos_caller_kind kind;
+    // User id, token name, or subject of a certificate.
     const char *name;
     enum mos_role role;
     // Rights beside the role, comma separated.
     const char *rights;
 };
 
-// `jwt_secret`: "" refuses the POS's tokens. `catalog` must outlive it. MOS_INTERNAL where libsodium does not start. On MOS_OK *out is the
-// caller's, to be destroyed.
-mos_status mos_access_create(mos_access **out, mos_catalog *catalog, const char *jwt_secret, struct mos_error *error);
+mos_catalog *mos_access_catalog(mos_access *access);
+
+// "token", "jwt" or "certificate".
+const char *mos_caller_kind_word(enum mos_caller_kind kind);
+
+struct mos_access_options {
+    // "" refuses the POS's tokens.
+    const char *jwt_secret;
+    // As MOSAAJII_CLIENT_ROLES; "": every caller needs a token.
+    const char *client_roles;
+    // Acts that the table of rights.h marks wait for a second person, so long; 0: they do not.
+    int64_t second_person_ns;
+};
+
+// `catalog` must outlive it; the options are copied. MOS_INVALID_ARGUMENT, field MOSAAJII_CLIENT_ROLES; MOS_INTERNAL where libsodium does
+// not start. On MOS_OK *out is the caller's, to be destroyed.
+mos_status mos_access_create(mos_access **out, mos_catalog *catalog, const struct mos_access_options *options, struct mos_error *error);
+// Where slowing down an address is noted; NULL: nowhere. Borrowed.
+void mos_access_set_trail(mos_access *access, mos_trail *trail);
 // NULL is fine.
 void mos_access_destroy(mos_access *access);
 
@@ -41,8 +61,13 @@ mos_status mos_access_revoke_token(mos_access *access, const char *id, mos_arena
 mos_status mos_access_identify(mos_access *access, const char *authorization, mos_arena *arena, struct mos_identity *out,
                                struct mos_error *error);
 
+// Confirms what another caller asked for. MOS_PERMISSION_DENIED: the same caller's own, MOS_FAILED_PRECONDITION: too late or done already.
+mos_status mos_access_confirm(mos_access *access, const char *id, const char *caller, mos_arena *arena, struct mos_confirmation *out,
+                              struct mos_error *error);
+
 // The user is the mos_access. Health and reflection pass without a token; of everything else UNAUTHENTICATED without a valid one, and
-// PERMISSION_DENIED without the right, by the table of rights.h.
+// PERMISSION_DENIED without the right, by the table of rights.h. Where the table asks for a second person, FAILED_PRECONDITION until
+// another caller has confirmed. An address from which many attempts fail gets its refusals ever later.
 extern const struct mos_rpc_interceptor mos_access_interceptor;
 
 #endif

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "control/access/json.h"
+#include "common/json.h"
 
 enum { LONGEST_TOKEN_BYTES = 8192 };
 

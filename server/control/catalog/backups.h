@@ -37,6 +37,9 @@ struct mos_backup {
     int64_t verified_at_unix_ns;
     bool damaged;
     const char *created_by;
+    // Nobody may delete it before this time, nor while it is held. 0: not locked.
+    int64_t locked_until_unix_ns;
+    bool legal_hold;
     // What the engine said of it when it was committed.
     struct mos_blob facts;
 };
@@ -72,6 +75,11 @@ mos_status mos_catalog_count_backups_of_key(mos_catalog_session *session, const 
 mos_status mos_catalog_good_backups(mos_catalog_session *session, enum mos_backup_type type,
                                     bool (*visit)(const struct mos_backup *backup, void *argument), void *argument,
                                     struct mos_error *error);
+// Committed backups whose data key is wrapped by another version than this.
+mos_status mos_catalog_count_backups_not_of_key(mos_catalog_session *session, const char *key_id, int64_t *out_count,
+                                                struct mos_error *error);
+// No error where there is no such backup.
+mos_status mos_catalog_set_backup_key(mos_catalog_session *session, const char *id, const char *key_id, struct mos_error *error);
 // The newest committed, undamaged backup of a type. *out_found is false where there is none.
 mos_status mos_catalog_newest_backup(mos_catalog_session *session, enum mos_backup_type type, mos_arena *arena, struct mos_backup *out,
                                      bool *out_found, struct mos_error *error);

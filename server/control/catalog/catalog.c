@@ -16,6 +16,7 @@ enum { BUSY_TIMEOUT_MS = 10000 };
 static mos_status connect_to(mos_catalog *catalog, mos_catalog_session *session, bool writer, struct mos_error *error) {
     session->catalog = catalog;
     session->writer = writer;
+    session->audit_sequence = -1;
     // No mutex inside SQLite: a session belongs to one thread at a time.
     int code = sqlite3_open_v2(catalog->path, &session->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
     if (code != SQLITE_OK) {

@@ -51,6 +51,23 @@ static const char *const steps[] = {
     "  created_at_ns INTEGER NOT NULL, expires_at_ns INTEGER NOT NULL, last_used_at_ns INTEGER NOT NULL,"
     "  revoked_at_ns INTEGER NOT NULL);"
     "CREATE INDEX tokens_newest ON tokens(created_at_ns, id);",
+
+    // 2
+    // The audit trail. Rows are only ever added; that nobody else changed them shows in their hashes, not in a trigger.
+    "CREATE TABLE audit_entries("
+    "  sequence INTEGER PRIMARY KEY, time TEXT NOT NULL, actor TEXT NOT NULL, ip_address TEXT NOT NULL, action TEXT NOT NULL,"
+    "  resource TEXT NOT NULL, result TEXT NOT NULL, details TEXT NOT NULL, previous BLOB NOT NULL, hash BLOB NOT NULL);"
+    "CREATE INDEX audit_entries_resource ON audit_entries(resource, sequence);"
+    "CREATE TABLE audit_checkpoints("
+    "  sequence INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL, hash BLOB NOT NULL, public_key BLOB NOT NULL, signature BLOB NOT NULL);"
+
+    "CREATE TABLE confirmations("
+    "  id TEXT PRIMARY KEY, action TEXT NOT NULL, resource TEXT NOT NULL, requested_by TEXT NOT NULL, requested_at_ns INTEGER NOT NULL,"
+    "  expires_at_ns INTEGER NOT NULL, confirmed_by TEXT NOT NULL, used_at_ns INTEGER NOT NULL);"
+    "CREATE INDEX confirmations_newest ON confirmations(requested_at_ns, id);"
+
+    "ALTER TABLE backups ADD COLUMN locked_until_ns INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE backups ADD COLUMN legal_hold INTEGER NOT NULL DEFAULT 0;",
 };
 enum { VERSION = sizeof(steps) / sizeof(steps[0]) };
 

@@ -16,6 +16,9 @@ struct mos_catalog_session {
     bool writer;
     // Of the writer: the newest event of the transaction under way.
     int64_t last_event;
+    // Of the writer: the newest entry of the audit trail, and its hash. -1: to be read again.
+    int64_t audit_sequence;
+    uint8_t audit_hash[32];
     // Statements that were prepared before, by their text.
     sqlite3_stmt *cache[MOS_SQL_CACHED];
     size_t cached;

@@ -11,6 +11,9 @@ enum { BATCH = 256 };
 
 static void run_one(mos_catalog_session *session, struct mos_catalog_task *task) {
     int64_t last_event = session->last_event;
+    int64_t audit_sequence = session->audit_sequence;
+    uint8_t audit_hash[sizeof(session->audit_hash)];
+    memcpy(audit_hash, session->audit_hash, sizeof(audit_hash));
     task->status = mos_sql_run(session->db, "SAVEPOINT change", task->error);
     if (task->status != MOS_OK) {
         return;
@@ -18,6 +21,8 @@ static void run_one(mos_catalog_session *session, struct mos_catalog_task *task)
     task->status = task->change(session, task->argument, task->error);
     if (task->status != MOS_OK) {
         session->last_event = last_event;
+        session->audit_sequence = audit_sequence;
+        memcpy(session->audit_hash, audit_hash, sizeof(audit_hash));
         mos_sql_run(session->db, "ROLLBACK TO change", NULL);
     }
     mos_status released = mos_sql_run(session->db, "RELEASE change", NULL);
@@ -49,6 +54,7 @@ static void run_batch(mos_catalog *catalog, struct mos_catalog_task *batch) {
         mos_catalog_publish_events(catalog, session->last_event);
         return;
     }
+    session->audit_sequence = -1;
     mos_log_error("the catalog could not be written to", MOS_TEXT("reason", error.message));
     for (struct mos_catalog_task *task = batch; task; task = task->next) {
         task->status = status;

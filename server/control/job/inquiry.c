@@ -124,6 +124,19 @@ mos_status mos_queue_init(mos_queue *queue, mos_arena *arena, const Mosaajii__En
     return status;
 }
 
+mos_status mos_queue_keys(mos_queue *queue, const engine_request *request, mos_arena *arena, const Mosaajii__Engine__V1__KeyReport **out,
+                          struct mos_error *error) {
+    const engine_result *result;
+    mos_status status = ask(queue, request, -1, arena, NULL, NULL, &result, error);
+    if (status == MOS_OK && result->result_case != MOSAAJII__ENGINE__V1__RESULT__RESULT_KEYS) {
+        status = mos_fail(error, MOS_INTERNAL, "the engine does not say which keys there are");
+    }
+    if (status == MOS_OK) {
+        *out = result->keys;
+    }
+    return status;
+}
+
 static mos_status inventory(mos_queue *queue, mos_arena *arena, bool (*each)(const engine_event *event, void *argument), void *argument,
                             struct mos_error *error) {
     Mosaajii__Engine__V1__InventoryRequest operation = MOSAAJII__ENGINE__V1__INVENTORY_REQUEST__INIT;

@@ -132,3 +132,37 @@ mos_status mos_queue_delete(mos_queue *queue, const char *backup_id, const char 
     request.delete_ = &operation;
     return enqueue(queue, &job, NULL, &request, error);
 }
+
+mos_status mos_queue_rewrap(mos_queue *queue, const char *created_by, char out_job_id[MOS_ID_TEXT_BYTES], struct mos_error *error) {
+    const struct mos_job job = new_job(MOS_JOB_KEY_REWRAP, "", created_by, out_job_id);
+    Mosaajii__Engine__V1__RewrapRequest operation = MOSAAJII__ENGINE__V1__REWRAP_REQUEST__INIT;
+    engine_request request = MOSAAJII__ENGINE__V1__REQUEST__INIT;
+    request.operation_case = MOSAAJII__ENGINE__V1__REQUEST__OPERATION_REWRAP;
+    request.rewrap = &operation;
+    return enqueue(queue, &job, NULL, &request, error);
+}
+
+mos_status mos_queue_prune(mos_queue *queue, int64_t grace_seconds, bool dry_run, const char *created_by,
+                           char out_job_id[MOS_ID_TEXT_BYTES], struct mos_error *error) {
+    const struct mos_job job = new_job(MOS_JOB_PRUNE, "", created_by, out_job_id);
+    Mosaajii__Engine__V1__PruneRequest operation = MOSAAJII__ENGINE__V1__PRUNE_REQUEST__INIT;
+    operation.grace_seconds = grace_seconds;
+    operation.dry_run = dry_run;
+    engine_request request = MOSAAJII__ENGINE__V1__REQUEST__INIT;
+    request.operation_case = MOSAAJII__ENGINE__V1__REQUEST__OPERATION_PRUNE;
+    request.prune = &operation;
+    return enqueue(queue, &job, NULL, &request, error);
+}
+
+mos_status mos_queue_check(mos_queue *queue, int32_t percent, int64_t bytes, bool repair, const char *created_by,
+                           char out_job_id[MOS_ID_TEXT_BYTES], struct mos_error *error) {
+    const struct mos_job job = new_job(MOS_JOB_CHECK, "", created_by, out_job_id);
+    Mosaajii__Engine__V1__CheckRequest operation = MOSAAJII__ENGINE__V1__CHECK_REQUEST__INIT;
+    operation.sample_percent = percent;
+    operation.sample_bytes = bytes;
+    operation.repair = repair;
+    engine_request request = MOSAAJII__ENGINE__V1__REQUEST__INIT;
+    request.operation_case = MOSAAJII__ENGINE__V1__REQUEST__OPERATION_CHECK;
+    request.check = &operation;
+    return enqueue(queue, &job, NULL, &request, error);
+}

@@ -20,12 +20,15 @@
 
 // How long an engine that has said all may take to go, and one that was asked to stop.
 enum { LAST_GRACE_MS = 10000, STOP_GRACE_MS = 500, USUAL_ANSWER_MS = 60000, SOCKET_IN_CHILD = 3, LIFELINE_IN_CHILD = 4, FIRST_CLOSED = 5 };
+// More than any answer about a key has.
+enum { KEY_ANSWER_BYTES = 16384 };
 
 struct mos_process {
     pid_t pid;
     // Signals and waiting go by this, which never means another process.
     int pidfd;
     int socket;
+    const struct mos_key_keeper *keeper;
 };
 
 // ---- Starting ----
@@ -142,6 +145,7 @@ mos_status mos_process_start(mos_process **out, const struct mos_engine *engine,
     mos_process *process = mos_calloc(1, sizeof(*process));
     process->socket = -1;
     process->pidfd = -1;
+    process->keeper = engine->keeper;
     mos_status status = launch(process, engine, error);
     if (status != MOS_OK) {
         drop(process);
@@ -157,13 +161,15 @@ mos_status mos_process_tell(mos_process *process, const struct mos_engine *engin
     filled.repository = (char *)engine->repository;
     filled.keyring = (char *)engine->keyring;
     filled.scratch = (char *)engine->scratch;
+    filled.keyring_passphrase = (char *)(engine->passphrase ? engine->passphrase : "");
+    filled.key_reference = (char *)(engine->key_reference ? engine->key_reference : "");
     return mos_frame_send(process->socket, &filled.base, error);
 }
 
 // ---- Talking ----
 
-mos_status mos_process_receive(mos_process *process, int timeout_ms, int cancel_fd, mos_arena *arena, Mosaajii__Engine__V1__Event **out,
-                               struct mos_error *error) {
+static mos_status receive(mos_process *process, int timeout_ms, int cancel_fd, mos_arena *arena, Mosaajii__Engine__V1__Event **out,
+                          struct mos_error *error) {
     *out = NULL;
     struct pollfd polled[2] = {{.fd = process->socket, .events = POLLIN}, {.fd = cancel_fd, .events = POLLIN}};
     int64_t end_ns = timeout_ms < 0 ? INT64_MAX : mos_now_monotonic_ns() + timeout_ms * MOS_NS_PER_MS;
@@ -187,6 +193,40 @@ mos_status mos_process_receive(mos_process *process, int timeout_ms, int cancel_
         *out = (Mosaajii__Engine__V1__Event *)message;
     }
     return status;
+}
+
+// The bytes of keys are wiped as soon as they are on their way, on this side as on the other.
+static mos_status answer_key(mos_process *process, Mosaajii__Engine__V1__KeyRequest *request, struct mos_error *error) {
+    struct mos_buffer out = {0};
+    struct mos_error cause = {0};
+    Mosaajii__Engine__V1__KeyAnswer answer = MOSAAJII__ENGINE__V1__KEY_ANSWER__INIT;
+    mos_buffer_reserve(&out, KEY_ANSWER_BYTES);
+    mos_status status = process->keeper ? process->keeper->transform(process->keeper->context, request->key_reference, request->unwrap,
+                                                                     request->data.data, request->data.len, &out, &cause)
+                                        : mos_fail(&cause, MOS_FAILED_PRECONDITION, "this server reaches no KMS");
+    answer.status = (char *)mos_status_name(status);
+    answer.message = status == MOS_OK ? (char *)"" : cause.message;
+    answer.data = (ProtobufCBinaryData){.data = out.data, .len = status == MOS_OK ? out.size_bytes : 0};
+    status = mos_frame_send(process->socket, &answer.base, error);
+    explicit_bzero(request->data.data, request->data.len);
+    explicit_bzero(out.data, out.capacity_bytes);
+    mos_buffer_free(&out);
+    return status;
+}
+
+mos_status mos_process_receive(mos_process *process, int timeout_ms, int cancel_fd, mos_arena *arena, Mosaajii__Engine__V1__Event **out,
+                               struct mos_error *error) {
+    for (;;) {
+        mos_status status = receive(process, timeout_ms, cancel_fd, arena, out, error);
+        if (status != MOS_OK || !*out || (*out)->event_case != MOSAAJII__ENGINE__V1__EVENT__EVENT_KEY) {
+            return status;
+        }
+        status = answer_key(process, (*out)->key, error);
+        *out = NULL;
+        if (status != MOS_OK) {
+            return status;
+        }
+    }
 }
 
 void mos_process_stop(mos_process *process) {

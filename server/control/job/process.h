@@ -10,7 +10,16 @@
 #include <mosaajii/engine/v1/engine.pb-c.h>
 
 #include "common/arena.h"
+#include "common/buffer.h"
 #include "common/status.h"
+
+// Whoever wraps and unwraps keys for engines that ask for it: appends to `out`, which is wiped afterwards. Called on the thread that
+// receives; may block.
+struct mos_key_keeper {
+    mos_status (*transform)(void *context, const char *reference, bool unwrap, const uint8_t *data, size_t size_bytes,
+                            struct mos_buffer *out, struct mos_error *error);
+    void *context;
+};
 
 // Where the engine is and what every request tells it. The texts must outlive all that is started with them.
 struct mos_engine {
@@ -23,6 +32,12 @@ struct mos_engine {
     int lifeline;
     // How long an engine may say nothing in a short conversation (mos_engine_ask) before it is given up; 0: a minute.
     int answer_ms;
+    // Of a sealed keyring; NULL: it lies open.
+    const char *passphrase;
+    // What new key versions refer to; NULL: they are local.
+    const char *key_reference;
+    // NULL: there is none, and what asks for it fails.
+    const struct mos_key_keeper *keeper;
 };
 
 typedef struct mos_process mos_process;
@@ -34,7 +49,8 @@ mos_status mos_process_start(mos_process **out, const struct mos_engine *engine,
 mos_status mos_process_tell(mos_process *process, const struct mos_engine *engine, const Mosaajii__Engine__V1__Request *request,
                             struct mos_error *error);
 // Blocks for the next event, which is made in the arena. *out is NULL when the time is over first (-1: no limit), or when `cancel_fd` (-1:
-// none) becomes readable. MOS_UNAVAILABLE when the engine has closed its side, MOS_CORRUPT when it talks nonsense.
+// none) becomes readable. Requests for keys are answered on the way and never seen. MOS_UNAVAILABLE when the engine has closed its side,
+// MOS_CORRUPT when it talks nonsense.
 mos_status mos_process_receive(mos_process *process, int timeout_ms, int cancel_fd, mos_arena *arena, Mosaajii__Engine__V1__Event **out,
                                struct mos_error *error);
 // Asks the process to stop; does not block. Any thread, while the process has not been ended.

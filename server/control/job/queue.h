@@ -80,6 +80,17 @@ mos_status mos_queue_restore(mos_queue *queue, const struct mos_restore_order *o
 mos_status mos_queue_delete(mos_queue *queue, const char *backup_id, const char *created_by, char out_job_id[MOS_ID_TEXT_BYTES],
                             struct mos_error *error);
 
+// Wraps every backup's key under the active version, in the background.
+mos_status mos_queue_rewrap(mos_queue *queue, const char *created_by, char out_job_id[MOS_ID_TEXT_BYTES], struct mos_error *error);
+// Work on the whole repository, one of its kind at a time: MOS_FAILED_PRECONDITION while another is waiting or running.
+// What nobody needs and is younger than the grace time stays for a backup that was broken off.
+mos_status mos_queue_prune(mos_queue *queue, int64_t grace_seconds, bool dry_run, const char *created_by,
+                           char out_job_id[MOS_ID_TEXT_BYTES], struct mos_error *error);
+// `percent` 0 and `bytes` 0: only that every object is there.
+mos_status mos_queue_check(mos_queue *queue, int32_t percent, int64_t bytes, bool repair, const char *created_by,
+                           char out_job_id[MOS_ID_TEXT_BYTES], struct mos_error *error);
+enum { MOS_PRUNE_GRACE_DEFAULT_SECONDS = 24 * 3600 };
+
 // Returns when the job's process is gone, or killed; it is settled soon after. MOS_NOT_FOUND, MOS_FAILED_PRECONDITION for one that has
 // ended.
 mos_status mos_queue_cancel(mos_queue *queue, const char *job_id, struct mos_error *error);
@@ -97,6 +108,9 @@ mos_status mos_queue_diff(mos_queue *queue, const Mosaajii__Engine__V1__DiffRequ
                           Mosaajii__Engine__V1__Change ***out, size_t *out_count, bool *out_more, struct mos_error *error);
 // Makes the repository and the keyring where they do not exist. The answer lives in the arena.
 mos_status mos_queue_init(mos_queue *queue, mos_arena *arena, const Mosaajii__Engine__V1__Repository **out, struct mos_error *error);
+// A conversation about keys: the request holds one of its operations. The answer lives in the arena.
+mos_status mos_queue_keys(mos_queue *queue, const Mosaajii__Engine__V1__Request *request, mos_arena *arena,
+                          const Mosaajii__Engine__V1__KeyReport **out, struct mos_error *error);
 // Adds to the catalog every backup of the repository that it does not know. Before start.
 mos_status mos_queue_rebuild(mos_queue *queue, int64_t *out_added, struct mos_error *error);
 

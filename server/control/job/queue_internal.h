@@ -44,6 +44,8 @@ struct mos_queue {
     struct mos_entry *entries;
     size_t waiting_count;
     bool stopping;
+    // A deletion had to leave something behind: pruned when no backup runs any more.
+    bool prune_due;
 
     // Turns of conversations that are no jobs.
     pthread_cond_t inquiry_free;

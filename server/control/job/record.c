@@ -4,7 +4,9 @@
 #include <string.h>
 
 #include "common/arena.h"
+#include "common/buffer.h"
 #include "common/clock.h"
+#include "control/catalog/audit.h"
 
 typedef Mosaajii__Engine__V1__BackupRecord backup_record;
 
@@ -76,11 +78,33 @@ static mos_status check_backup(mos_catalog_session *session, const struct mos_jo
             return mos_fail(error, MOS_FAILED_PRECONDITION, "the backup is being deleted by the job %s", active[i].id);
         }
     }
+    if (job->kind == MOS_JOB_DELETE && out->legal_hold) {
+        return mos_fail(error, MOS_FAILED_PRECONDITION, "the backup is under a legal hold: nobody may delete it until that is taken off");
+    }
+    if (job->kind == MOS_JOB_DELETE && out->locked_until_unix_ns > mos_now_unix_ns()) {
+        char until[MOS_TIME_TEXT_BYTES];
+        mos_time_format(out->locked_until_unix_ns, until);
+        return mos_fail(error, MOS_FAILED_PRECONDITION, "the backup is locked until %s: nobody may delete it before", until);
+    }
     if (job->kind != MOS_JOB_DELETE && !is_committed(out)) {
         return mos_fail(error, MOS_FAILED_PRECONDITION, "the backup is not complete: its status is %s",
                         mos_backup_status_word(out->status));
     }
     return MOS_OK;
+}
+
+// Work on the whole repository.
+static mos_status check_only_one(mos_catalog_session *session, const struct mos_job *job, mos_arena *arena, struct mos_error *error) {
+    struct mos_job *active;
+    size_t count = 0;
+    mos_status status = mos_catalog_active_jobs(session, NULL, arena, &active, &count, error);
+    for (size_t i = 0; i < count && status == MOS_OK; i++) {
+        if (active[i].kind == job->kind) {
+            status = mos_fail(error, MOS_FAILED_PRECONDITION, "the %s job %s is %s already; wait for its end, or cancel it",
+                              mos_job_kind_word(job->kind), active[i].id, active[i].status == MOS_JOB_RUNNING ? "running" : "waiting");
+        }
+    }
+    return status;
 }
 
 struct queued {
@@ -96,8 +120,12 @@ static mos_status queued(mos_catalog_session *session, void *argument, struct mo
     if (change->backup) {
         backup = *change->backup;
         status = mos_catalog_put_backup(session, &backup, error);
-    } else {
+    } else if (*change->job->backup_id) {
         status = check_backup(session, change->job, arena, &backup, error);
+    } else {
+        memset(&backup, 0, sizeof(backup));
+        // A second rewrapping is for a version that came while the first one ran.
+        status = change->job->kind == MOS_JOB_KEY_REWRAP ? MOS_OK : check_only_one(session, change->job, arena, error);
     }
     if (status == MOS_OK) {
         status = mos_catalog_put_job(session, change->job, error);
@@ -175,6 +203,14 @@ mos_status mos_record_progress(mos_catalog *catalog, const char *job_id, const s
 }
 
 // ---- Finished ----
+
+static char *join(mos_arena *arena, char *const *texts, size_t count) {
+    MOS_CLEANUP_BUFFER struct mos_buffer joined = MOS_BUFFER_INIT(0);
+    for (size_t i = 0; i < count; i++) {
+        mos_buffer_printf(&joined, "%s%s", i > 0 ? "," : "", texts[i]);
+    }
+    return mos_arena_strdup(arena, mos_buffer_text(&joined));
+}
 
 static struct mos_blob pack(const ProtobufCMessage *message, mos_arena *arena) {
     size_t size_bytes = protobuf_c_message_get_packed_size(message);
@@ -263,6 +299,36 @@ static mos_status settle_verified(mos_catalog_session *session, const struct mos
     return status;
 }
 
+// What came of the job, in the audit trail: who asked for it, and of a deletion which packs are gone for good and which live on.
+static mos_status audit_end(mos_catalog_session *session, const struct mos_outcome *outcome, const struct mos_job *job, mos_arena *arena,
+                            struct mos_error *error) {
+    struct mos_audit_detail details[8];
+    size_t count = 0;
+    details[count++] = (struct mos_audit_detail){"jobId", job->id};
+    details[count++] = (struct mos_audit_detail){"status", mos_job_status_word(job->status)};
+    if (*job->message) {
+        details[count++] = (struct mos_audit_detail){"message", job->message};
+    }
+    const Mosaajii__Engine__V1__Result *result = outcome->result;
+    if (result && result->result_case == MOSAAJII__ENGINE__V1__RESULT__RESULT_DELETION) {
+        const Mosaajii__Engine__V1__Deletion *deletion = result->deletion;
+        details[count++] = (struct mos_audit_detail){"packsRemoved", join(arena, deletion->packs_removed, deletion->n_packs_removed)};
+        details[count++] = (struct mos_audit_detail){"packsKept", join(arena, deletion->packs_kept, deletion->n_packs_kept)};
+        details[count++] = (struct mos_audit_detail){"bytesFreed", mos_arena_printf(arena, "%lld", (long long)deletion->bytes_freed)};
+    }
+    bool done = job->status == MOS_JOB_SUCCEEDED || job->status == MOS_JOB_SUCCEEDED_WITH_WARNINGS;
+    mos_status status = job->status == MOS_JOB_CANCELLED ? MOS_CANCELLED : result ? mos_status_from_name(result->status) : MOS_INTERNAL;
+    const struct mos_audit_entry entry = {.actor = *job->created_by ? job->created_by : "system",
+                                          .action = mos_arena_printf(arena, "Job.%s", mos_job_kind_word(job->kind)),
+                                          .resource = *job->backup_id ? job->backup_id : job->id,
+                                          .result = mos_status_name(done               ? MOS_OK
+                                                                    : status == MOS_OK ? MOS_DATA_LOSS
+                                                                                       : status),
+                                          .details = details,
+                                          .detail_count = count};
+    return mos_catalog_add_audit(session, &entry, error);
+}
+
 static mos_status finished(mos_catalog_session *session, void *argument, struct mos_error *error) {
     const struct mos_outcome *outcome = argument;
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
@@ -308,7 +374,7 @@ static mos_status finished(mos_catalog_session *session, void *argument, struct 
     if (status == MOS_OK && outcome->committed && outcome->verification_id[0] && backup.integrity_check) {
         status = follow_up(session, outcome, &job, error);
     }
-    return status;
+    return status == MOS_OK ? audit_end(session, outcome, &job, arena, error) : status;
 }
 
 mos_status mos_record_finished(mos_catalog *catalog, const struct mos_outcome *outcome, struct mos_error *error) {
@@ -360,6 +426,21 @@ mos_status mos_record_found(mos_catalog *catalog, const backup_record *record, c
     mos_status status = mos_catalog_write(catalog, found, &change, error);
     *out_added = status == MOS_OK && change.added;
     return status;
+}
+
+// ---- Rewrapped ----
+
+static mos_status rewrapped(mos_catalog_session *session, void *argument, struct mos_error *error) {
+    const Mosaajii__Engine__V1__Rewrapped *change = argument;
+    mos_status status = MOS_OK;
+    for (size_t i = 0; i < change->n_backup_ids && status == MOS_OK; i++) {
+        status = mos_catalog_set_backup_key(session, change->backup_ids[i], change->key_id, error);
+    }
+    return status;
+}
+
+mos_status mos_record_rewrapped(mos_catalog *catalog, const Mosaajii__Engine__V1__Rewrapped *change, struct mos_error *error) {
+    return mos_catalog_write(catalog, rewrapped, (void *)change, error);
 }
 
 // ---- Orphans ----

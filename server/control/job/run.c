@@ -64,6 +64,10 @@ static const char *doing(enum mos_job_kind kind) {
         return "the backup was being restored";
     case MOS_JOB_DELETE:
         return "the backup was being deleted";
+    case MOS_JOB_PRUNE:
+        return "the repository was being pruned";
+    case MOS_JOB_CHECK:
+        return "the repository was being checked";
     default:
         return "the job ran";
     }
@@ -152,6 +156,12 @@ static void take_event(mos_queue *queue, struct mos_entry *entry, struct pending
         take_progress(pending, event->progress);
     } else if (event->event_case == MOSAAJII__ENGINE__V1__EVENT__EVENT_WARNING) {
         take_warning(pending, event->warning);
+    } else if (event->event_case == MOSAAJII__ENGINE__V1__EVENT__EVENT_REWRAPPED) {
+        struct mos_error error;
+        if (mos_record_rewrapped(queue->catalog, event->rewrapped, &error) != MOS_OK) {
+            mos_log_warning("the new keys of backups could not be recorded", MOS_TEXT("job", entry->job_id),
+                            MOS_TEXT("reason", error.message));
+        }
     }
     if (at_once || pending->warning_count == WARNINGS_AT_ONCE || written_ms_ago(pending) >= RECORD_INTERVAL_MS) {
         write_pending(queue, entry, pending);
@@ -262,6 +272,10 @@ static bool fits(const struct mos_entry *entry, const engine_result *result) {
         return result->result_case == MOSAAJII__ENGINE__V1__RESULT__RESULT_RESTORATION;
     case MOS_JOB_DELETE:
         return result->result_case == MOSAAJII__ENGINE__V1__RESULT__RESULT_DELETION;
+    case MOS_JOB_PRUNE:
+        return result->result_case == MOSAAJII__ENGINE__V1__RESULT__RESULT_PRUNE;
+    case MOS_JOB_CHECK:
+        return result->result_case == MOSAAJII__ENGINE__V1__RESULT__RESULT_CHECK;
     default:
         return true;
     }
@@ -304,6 +318,12 @@ static void judge(mos_queue *queue, struct mos_entry *entry, const engine_result
         outcome->committed = result->backup;
     } else if (entry->kind == MOS_JOB_VERIFY) {
         judge_verification(result->verification, outcome, arena);
+    } else if (entry->kind == MOS_JOB_CHECK && !result->check->valid) {
+        outcome->status = MOS_JOB_FAILED;
+        outcome->message = mos_arena_printf(arena, "The check found damage (%lld %s, %zu damaged %s): %s",
+                                            (long long)result->check->error_count, result->check->error_count == 1 ? "fault" : "faults",
+                                            result->check->n_damaged_backups, result->check->n_damaged_backups == 1 ? "backup" : "backups",
+                                            result->check->n_errors > 0 ? result->check->errors[0] : "no details were given");
     } else if (entry->kind == MOS_JOB_RESTORE && result->restoration->files_failed > 0) {
         outcome->status = MOS_JOB_SUCCEEDED_WITH_WARNINGS;
         outcome->message = mos_arena_printf(arena, "%lld %s could not be restored", (long long)result->restoration->files_failed,
@@ -373,6 +393,26 @@ static bool wants_verification(mos_queue *queue, struct mos_entry *entry) {
     bool stopped;
     bool cancelled = ended_by_request(queue, entry, &stopped);
     return entry->kind == MOS_JOB_BACKUP && !cancelled && !stopped;
+}
+
+// What a deletion had to leave beside a backup that ran is freed when none runs any more.
+static void prune_when_quiet(mos_queue *queue, const struct mos_entry *entry, const engine_result *result) {
+    bool due = entry->kind == MOS_JOB_DELETE && result && result->result_case == MOSAAJII__ENGINE__V1__RESULT__RESULT_DELETION &&
+               result->deletion->bytes_pending > 0;
+    pthread_mutex_lock(&queue->mutex);
+    queue->prune_due = queue->prune_due || due;
+    bool quiet = !queue->stopping;
+    for (const struct mos_entry *other = queue->entries; other; other = other->next) {
+        quiet = quiet && (other == entry || (other->kind != MOS_JOB_BACKUP && other->kind != MOS_JOB_PRUNE));
+    }
+    bool now = queue->prune_due && quiet;
+    queue->prune_due = queue->prune_due && !now;
+    pthread_mutex_unlock(&queue->mutex);
+    char id[MOS_ID_TEXT_BYTES];
+    struct mos_error error;
+    if (now && mos_queue_prune(queue, MOS_PRUNE_GRACE_DEFAULT_SECONDS, false, "", id, &error) != MOS_OK) {
+        mos_log_warning("the repository is not pruned after a deletion", MOS_TEXT("reason", error.message));
+    }
 }
 
 void mos_job_run(mos_queue *queue, struct mos_entry *entry) {
@@ -445,6 +485,7 @@ void mos_job_run(mos_queue *queue, struct mos_entry *entry) {
         }
         mos_entry_release(queue, next);
     }
+    prune_when_quiet(queue, entry, outcome.result);
 }
 
 void mos_job_drop(mos_queue *queue, struct mos_entry *entry) {

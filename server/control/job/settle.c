@@ -24,6 +24,12 @@ static const char *reason_of(const struct mos_job *job) {
         return "The server stopped while the backup was being restored; the target holds a part of it";
     case MOS_JOB_DELETE:
         return "The server stopped while the backup was being deleted; delete it again";
+    case MOS_JOB_KEY_REWRAP:
+        return "The server stopped while keys were being rewrapped; the next one goes on";
+    case MOS_JOB_PRUNE:
+        return "The server stopped while the repository was being pruned; the next prune goes on";
+    case MOS_JOB_CHECK:
+        return "The server stopped while the repository was being checked";
     default:
         return "The server stopped while the job ran";
     }

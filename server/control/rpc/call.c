@@ -34,6 +34,14 @@ void *mos_call_user(const struct mos_call *call) {
     return call->route ? call->route->user : NULL;
 }
 
+const ProtobufCMessage *mos_call_request(const struct mos_call *call) {
+    return call->request_message;
+}
+
+const ProtobufCMessage *mos_call_response(const struct mos_call *call) {
+    return call->response_message;
+}
+
 mos_arena *mos_call_arena(struct mos_call *call) {
     return call->arena;
 }

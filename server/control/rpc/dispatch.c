@@ -222,6 +222,16 @@ static void end_call(struct mos_call *call, mos_status status, grpc_byte_buffer 
     release(call);
 }
 
+static mos_status show_request(struct mos_call *call, const ProtobufCMessage *request) {
+    mos_status status = MOS_OK;
+    call->request_message = request;
+    for (size_t i = 0; i < call->server->interceptor_count && status == MOS_OK; i++) {
+        const struct mos_interceptor_entry *entry = &call->server->interceptors[i];
+        status = entry->table->request ? entry->table->request(call, request, entry->user) : MOS_OK;
+    }
+    return status;
+}
+
 static mos_status handle(struct mos_call *call, grpc_byte_buffer **out_response) {
     const struct mos_route *route = call->route;
     if (!route || !route->implemented) {
@@ -242,6 +252,7 @@ static mos_status handle(struct mos_call *call, grpc_byte_buffer **out_response)
         grpc_byte_buffer *buffer = call->request;
         call->request = NULL;
         mos_status status = mos_call_unpack(call, buffer, method->request, call->arena, &request);
+        status = status == MOS_OK ? show_request(call, request) : status;
         if (status != MOS_OK) {
             return status;
         }
@@ -256,6 +267,7 @@ static mos_status handle(struct mos_call *call, grpc_byte_buffer **out_response)
     }
     mos_status status = method->invoke(route->table, call, request, response);
     if (status == MOS_OK && response) {
+        call->response_message = response;
         *out_response = mos_call_pack(call, response);
         return *out_response ? MOS_OK : call->error.status;
     }
@@ -272,6 +284,21 @@ static void prepare(struct mos_call *call) {
     mos_metadata_list_add(call, &call->headers, "x-request-id", call->request_id, strlen(call->request_id));
 }
 
+// A known caller who was refused: whoever records that wants to know what was asked for.
+static void show_refused(struct mos_call *call) {
+    struct mos_error refusal = call->error;
+    ProtobufCMessage *request = NULL;
+    grpc_byte_buffer *buffer = call->request;
+    if (!call->caller_name || !buffer || !call->route || !call->route->implemented) {
+        return;
+    }
+    call->request = NULL;
+    if (mos_call_unpack(call, buffer, call->route->method->request, call->arena, &request) == MOS_OK) {
+        call->request_message = request;
+    }
+    call->error = refusal;
+}
+
 static void run_handler(struct mos_pool_work *work) {
     struct mos_call *call = (struct mos_call *)((char *)work - offsetof(struct mos_call, work));
     prepare(call);
@@ -284,6 +311,8 @@ static void run_handler(struct mos_pool_work *work) {
     grpc_byte_buffer *response = NULL;
     if (status == MOS_OK) {
         status = handle(call, &response);
+    } else {
+        show_refused(call);
     }
     end_call(call, status, response, begun);
 }

@@ -114,11 +114,14 @@ struct mos_rpc_summary {
     uint64_t sent_bytes;
 };
 
-// Runs around every call of every service on the handler's thread, in the order added, at the end backwards. Either may be NULL.
+// Runs around every call of every service on the handler's thread, in the order added, at the end backwards. Each may be NULL.
 struct mos_rpc_interceptor {
     // Anything but MOS_OK (with the reason in mos_call_error) ends the call with it; the handler and later interceptors do not run. Runs
     // for unknown methods too, which end with UNIMPLEMENTED.
     mos_status (*begin)(struct mos_call *call, void *user);
+    // When the single message of a unary or server streaming call has been read and checked, right before the handler: as begin, in the
+    // order added. May be NULL.
+    mos_status (*request)(struct mos_call *call, const ProtobufCMessage *request, void *user);
     // For those whose begin has run, also when it refused. Runs before the client learns of the end.
     void (*end)(struct mos_call *call, mos_status status, const struct mos_rpc_summary *summary, void *user);
 };
@@ -151,6 +154,10 @@ const struct mos_method_descriptor *mos_call_method(const struct mos_call *call)
 bool mos_call_is_builtin(const struct mos_call *call);
 // What was given when the service was added.
 void *mos_call_user(const struct mos_call *call);
+// The single message of the client (also of a known caller who was refused), and the handler's answer to it; NULL before they are there,
+// and where they are streamed.
+const ProtobufCMessage *mos_call_request(const struct mos_call *call);
+const ProtobufCMessage *mos_call_response(const struct mos_call *call);
 mos_arena *mos_call_arena(struct mos_call *call);
 struct mos_error *mos_call_error(struct mos_call *call);
 

@@ -112,6 +112,8 @@ struct mos_call {
 
     mos_arena *arena;
     struct mos_error error;
+    const ProtobufCMessage *request_message;
+    const ProtobufCMessage *response_message;
     const char *peer;
     const char *caller_name;
     const void *caller;

@@ -1,4 +1,4 @@
-// AdminService: keys, tokens and the server's state.
+// AdminService: tokens and the server's state.
 #include <fts.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -8,34 +8,6 @@
 #include "common/database_url.h"
 #include "control/access/rights.h"
 #include "control/service/internal.h"
-
-// ---- Keys ----
-
-ADMIN_HANDLER(list_keys, ListKeysRequest, ListKeysResponse) {
-    (void)request;
-    struct mos_services *services = mos_call_user(call);
-    mos_arena *arena = mos_call_arena(call);
-    struct mos_error *error = mos_call_error(call);
-    const Mosaajii__Engine__V1__Repository *repository;
-    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
-    mos_status status = mos_queue_init(services->queue, arena, &repository, error);
-    if (status == MOS_OK) {
-        status = mos_catalog_read_begin(services->catalog, &session, error);
-    }
-    Mosaajii__Backup__V1__KeyVersion *key = mos_arena_alloc(arena, sizeof(*key));
-    response->keys = mos_arena_array(arena, Mosaajii__Backup__V1__KeyVersion *, 1);
-    if (status != MOS_OK || !key || !response->keys) {
-        return status != MOS_OK ? status : mos_fail_memory(call);
-    }
-    mosaajii__backup__v1__key_version__init(key);
-    key->version = repository->key_version;
-    key->id = mos_arena_printf(arena, "local/%d", (int)key->version);
-    key->provider = (char *)"LOCAL";
-    key->state = MOSAAJII__BACKUP__V1__KEY_VERSION__STATE__ACTIVE;
-    response->keys[0] = key;
-    response->n_keys = 1;
-    return mos_catalog_count_backups_of_key(session, key->id, &key->backups, error);
-}
 
 // ---- Tokens ----
 

@@ -165,10 +165,44 @@ BACKUP_HANDLER(get_backup, GetBackupRequest, Backup) {
 
 struct update {
     const Mosaajii__Backup__V1__UpdateBackupRequest *request;
+    int64_t locked_until_unix_ns;
+    bool by_admin;
 };
 
+// A lock goes forward only, a hold is put on by anybody who may change the backup and taken off by an administrator.
+static mos_status change_lock(mos_catalog_session *session, const struct update *change, struct mos_backup *backup, mos_arena *arena,
+                              struct mos_error *error) {
+    const Mosaajii__Backup__V1__UpdateBackupRequest *request = change->request;
+    struct mos_job *jobs;
+    size_t count = 0;
+    if (!request->locked_until && !request->_legal_hold_case) {
+        return MOS_OK;
+    }
+    if (request->locked_until && !change->by_admin) {
+        return mos_fail(error, MOS_PERMISSION_DENIED, "only an administrator may lock a backup");
+    }
+    if (backup->legal_hold && request->_legal_hold_case && !request->legal_hold && !change->by_admin) {
+        return mos_fail(error, MOS_PERMISSION_DENIED, "only an administrator may take off a legal hold");
+    }
+    if (request->locked_until && change->locked_until_unix_ns < backup->locked_until_unix_ns) {
+        char until[MOS_TIME_TEXT_BYTES];
+        mos_time_format(backup->locked_until_unix_ns, until);
+        return mos_fail(error, MOS_FAILED_PRECONDITION, "the backup is locked until %s; a lock is never moved back", until);
+    }
+    mos_status status = mos_catalog_active_jobs(session, backup->id, arena, &jobs, &count, error);
+    for (size_t i = 0; i < count && status == MOS_OK; i++) {
+        if (jobs[i].kind == MOS_JOB_DELETE) {
+            status = mos_fail(error, MOS_FAILED_PRECONDITION, "the backup is being deleted by the job %s", jobs[i].id);
+        }
+    }
+    backup->locked_until_unix_ns = request->locked_until ? change->locked_until_unix_ns : backup->locked_until_unix_ns;
+    backup->legal_hold = request->_legal_hold_case ? request->legal_hold : backup->legal_hold;
+    return status;
+}
+
 static mos_status update(mos_catalog_session *session, void *argument, struct mos_error *error) {
-    const Mosaajii__Backup__V1__UpdateBackupRequest *request = ((const struct update *)argument)->request;
+    const struct update *change = argument;
+    const Mosaajii__Backup__V1__UpdateBackupRequest *request = change->request;
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     struct mos_backup backup;
     mos_status status = mos_catalog_get_backup(session, request->backup_id, arena, &backup, error);
@@ -185,7 +219,8 @@ static mos_status update(mos_catalog_session *session, void *argument, struct mo
         backup.tags = (const char *const *)request->tags;
         backup.tag_count = request->n_tags;
     }
-    return mos_catalog_put_backup(session, &backup, error);
+    status = change_lock(session, change, &backup, arena, error);
+    return status == MOS_OK ? mos_catalog_put_backup(session, &backup, error) : status;
 }
 
 static mos_status check_update(const Mosaajii__Backup__V1__UpdateBackupRequest *request, struct mos_error *error) {
@@ -203,17 +238,17 @@ static mos_status check_update(const Mosaajii__Backup__V1__UpdateBackupRequest *
     if (status == MOS_OK && request->n_tags > 0 && !request->replace_tags) {
         status = mos_fail_field(error, "replaceTags", "replaceTags must be true where tags are given");
     }
-    if (status == MOS_OK && (request->_legal_hold_case || request->locked_until)) {
-        status = mos_fail(error, MOS_UNIMPLEMENTED, "%s is not available in this version",
-                          request->_legal_hold_case ? "legalHold" : "lockedUntil");
-    }
     return status;
 }
 
 BACKUP_HANDLER(update_backup, UpdateBackupRequest, Backup) {
     struct mos_services *services = mos_call_user(call);
-    struct update change = {request};
+    const struct mos_identity *identity = mos_call_caller(call);
+    struct update change = {.request = request, .by_admin = identity && identity->role == MOS_ROLE_ADMIN};
     mos_status status = check_update(request, mos_call_error(call));
+    if (status == MOS_OK) {
+        status = mos_check_time("lockedUntil", request->locked_until, &change.locked_until_unix_ns, mos_call_error(call));
+    }
     if (status == MOS_OK) {
         status = mos_catalog_write(services->catalog, update, &change, mos_call_error(call));
     }

@@ -180,10 +180,12 @@ bool mos_make_backup(mos_arena *arena, const struct mos_backup *backup, backup_m
     out->integrity_check_enabled = backup->integrity_check;
     out->parent_id = (char *)backup->parent_id;
     out->created_by = (char *)backup->created_by;
+    out->legal_hold = backup->legal_hold;
     return mos_make_time(arena, backup->created_at_unix_ns, &out->created_at) &&
            mos_make_time(arena, backup->completed_at_unix_ns, &out->completed_at) &&
            mos_make_time(arena, expiry_of(backup), &out->expires_at) &&
-           mos_make_time(arena, backup->verified_at_unix_ns, &out->verified_at) && make_facts(arena, backup, out);
+           mos_make_time(arena, backup->verified_at_unix_ns, &out->verified_at) &&
+           mos_make_time(arena, backup->locked_until_unix_ns, &out->locked_until) && make_facts(arena, backup, out);
 }
 
 // ---- Jobs ----
@@ -250,6 +252,54 @@ static bool make_restoration(mos_arena *arena, const Mosaajii__Engine__V1__Resto
     return restore->target != NULL;
 }
 
+static bool make_pruning(mos_arena *arena, const Mosaajii__Engine__V1__PruneResult *from, Mosaajii__Backup__V1__Job *out) {
+    Mosaajii__Backup__V1__PruneResult *prune = mos_arena_alloc(arena, sizeof(*prune));
+    if (!prune) {
+        return false;
+    }
+    mosaajii__backup__v1__prune_result__init(prune);
+    prune->packs_removed = from->packs_removed;
+    prune->packs_rewritten = from->packs_rewritten;
+    prune->bytes_freed = from->bytes_freed;
+    prune->bytes_pending = from->bytes_pending;
+    prune->dry_run = from->dry_run;
+    out->prune = prune;
+    return true;
+}
+
+static bool make_check(mos_arena *arena, const Mosaajii__Engine__V1__CheckResult *from, Mosaajii__Backup__V1__Job *out) {
+    Mosaajii__Backup__V1__CheckResult *check = mos_arena_alloc(arena, sizeof(*check));
+    if (!check) {
+        return false;
+    }
+    mosaajii__backup__v1__check_result__init(check);
+    check->valid = from->valid;
+    check->errors = from->errors;
+    check->n_errors = from->n_errors;
+    check->damaged_backups = from->damaged_backups;
+    check->n_damaged_backups = from->n_damaged_backups;
+    check->objects_checked = from->objects_checked;
+    check->bytes_checked = from->bytes_checked;
+    check->guarantee = from->guarantee;
+    check->backups_checked = from->backups_checked;
+    check->error_count = from->error_count;
+    out->check = check;
+    return true;
+}
+
+static bool make_result(mos_arena *arena, const Mosaajii__Engine__V1__Result *result, Mosaajii__Backup__V1__Job *out) {
+    switch (result->result_case) {
+    case MOSAAJII__ENGINE__V1__RESULT__RESULT_RESTORATION:
+        return make_restoration(arena, result->restoration, out);
+    case MOSAAJII__ENGINE__V1__RESULT__RESULT_PRUNE:
+        return make_pruning(arena, result->prune, out);
+    case MOSAAJII__ENGINE__V1__RESULT__RESULT_CHECK:
+        return make_check(arena, result->check, out);
+    default:
+        return true;
+    }
+}
+
 bool mos_make_job(mos_arena *arena, const struct mos_job *job, Mosaajii__Backup__V1__Job *out) {
     mosaajii__backup__v1__job__init(out);
     out->id = (char *)job->id;
@@ -264,9 +314,9 @@ bool mos_make_job(mos_arena *arena, const struct mos_job *job, Mosaajii__Backup_
         !mos_make_time(arena, job->completed_at_unix_ns, &out->completed_at) || !make_progress(arena, &job->progress, &out->progress)) {
         return false;
     }
-    const Mosaajii__Engine__V1__Result *result = job->kind == MOS_JOB_RESTORE ? mos_job_result(arena, job) : NULL;
-    return !result || result->result_case != MOSAAJII__ENGINE__V1__RESULT__RESULT_RESTORATION ||
-           make_restoration(arena, result->restoration, out);
+    bool tells = job->kind == MOS_JOB_RESTORE || job->kind == MOS_JOB_PRUNE || job->kind == MOS_JOB_CHECK;
+    const Mosaajii__Engine__V1__Result *result = tells ? mos_job_result(arena, job) : NULL;
+    return !result || make_result(arena, result, out);
 }
 
 bool mos_make_event(mos_arena *arena, const struct mos_event *event, Mosaajii__Backup__V1__JobEvent *out) {

@@ -99,6 +99,8 @@ BACKUP_HANDLER(cancel_backup, CancelBackupRequest, Backup);
 BACKUP_HANDLER(restore_backup, RestoreBackupRequest, Job);
 BACKUP_HANDLER(list_files, ListFilesRequest, ListFilesResponse);
 BACKUP_HANDLER(diff_backups, DiffBackupsRequest, DiffBackupsResponse);
+BACKUP_HANDLER(prune_repository, PruneRepositoryRequest, Job);
+BACKUP_HANDLER(check_repository, CheckRepositoryRequest, Job);
 BACKUP_HANDLER(list_jobs, ListJobsRequest, ListJobsResponse);
 BACKUP_HANDLER(get_job, GetJobRequest, Job);
 BACKUP_HANDLER(cancel_job, CancelJobRequest, Job);
@@ -106,9 +108,18 @@ mos_status mos_backup_service_watch_backup(struct mos_call *call, const Mosaajii
 mos_status mos_backup_service_watch_job(struct mos_call *call, const Mosaajii__Backup__V1__WatchJobRequest *request);
 
 ADMIN_HANDLER(list_keys, ListKeysRequest, ListKeysResponse);
+ADMIN_HANDLER(rotate_key, RotateKeyRequest, RotateKeyResponse);
+ADMIN_HANDLER(retire_key, RetireKeyRequest, KeyVersion);
+ADMIN_HANDLER(export_keys, ExportKeysRequest, KeyEscrow);
+ADMIN_HANDLER(import_keys, ImportKeysRequest, ListKeysResponse);
 ADMIN_HANDLER(create_token, CreateTokenRequest, CreateTokenResponse);
 ADMIN_HANDLER(list_tokens, ListTokensRequest, ListTokensResponse);
 ADMIN_HANDLER(revoke_token, RevokeTokenRequest, Token);
+ADMIN_HANDLER(list_audit_entries, ListAuditEntriesRequest, ListAuditEntriesResponse);
+mos_status mos_admin_service_export_audit(struct mos_call *call, const Mosaajii__Backup__V1__ExportAuditRequest *request);
+ADMIN_HANDLER(verify_audit, VerifyAuditRequest, AuditVerification);
+ADMIN_HANDLER(list_confirmations, ListConfirmationsRequest, ListConfirmationsResponse);
+ADMIN_HANDLER(confirm, ConfirmRequest, Confirmation);
 ADMIN_HANDLER(get_status, GetStatusRequest, ServerStatus);
 
 #endif

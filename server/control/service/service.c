@@ -19,6 +19,8 @@ static const struct mosaajii_backup_v1_backup_service backup_service = {
     .restore_backup = mos_backup_service_restore_backup,
     .list_files = mos_backup_service_list_files,
     .diff_backups = mos_backup_service_diff_backups,
+    .prune_repository = mos_backup_service_prune_repository,
+    .check_repository = mos_backup_service_check_repository,
     .list_jobs = mos_backup_service_list_jobs,
     .get_job = mos_backup_service_get_job,
     .cancel_job = mos_backup_service_cancel_job,
@@ -26,9 +28,18 @@ static const struct mosaajii_backup_v1_backup_service backup_service = {
 };
 static const struct mosaajii_backup_v1_admin_service admin_service = {
     .list_keys = mos_admin_service_list_keys,
+    .rotate_key = mos_admin_service_rotate_key,
+    .retire_key = mos_admin_service_retire_key,
+    .export_keys = mos_admin_service_export_keys,
+    .import_keys = mos_admin_service_import_keys,
     .create_token = mos_admin_service_create_token,
     .list_tokens = mos_admin_service_list_tokens,
     .revoke_token = mos_admin_service_revoke_token,
+    .list_audit_entries = mos_admin_service_list_audit_entries,
+    .export_audit = mos_admin_service_export_audit,
+    .verify_audit = mos_admin_service_verify_audit,
+    .list_confirmations = mos_admin_service_list_confirmations,
+    .confirm = mos_admin_service_confirm,
     .get_status = mos_admin_service_get_status,
 };
 static const struct mosaajii_backup_v1_offsite_service offsite_service = {0};

@@ -7,6 +7,7 @@
 #include "control/access/access.h"
 #include "control/catalog/catalog.h"
 #include "control/job/queue.h"
+#include "control/key/kms.h"
 #include "control/rpc/rpc.h"
 
 // All borrowed; must outlive the server they are added to.
@@ -15,6 +16,8 @@ struct mos_services {
     mos_catalog *catalog;
     mos_queue *queue;
     mos_access *access;
+    mos_trail *trail;
+    mos_kms *kms;
     int64_t started_at_unix_ns;
 };
 

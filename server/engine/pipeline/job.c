@@ -16,6 +16,7 @@ struct mos_job {
     void (*send)(void *context, const Mosaajii__Engine__V1__Event *event);
     void *context;
     unsigned threads;
+    const struct mos_key_service *key_service;
     atomic_bool cancelled;
     atomic_llong warnings;
     atomic_llong files_done;
@@ -51,6 +52,14 @@ void mos_job_free(mos_job *job) {
         mos_buffer_free(&job->current);
         free(job);
     }
+}
+
+void mos_job_set_key_service(mos_job *job, const struct mos_key_service *service) {
+    job->key_service = service;
+}
+
+const struct mos_key_service *mos_job_key_service(const mos_job *job) {
+    return job->key_service;
 }
 
 unsigned mos_job_threads(const mos_job *job) {

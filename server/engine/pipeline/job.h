@@ -9,6 +9,7 @@
 
 #include "common/arena.h"
 #include "common/status.h"
+#include "engine/repo/keyring.h"
 #include "mosaajii/engine/v1/engine.pb-c.h"
 
 typedef struct mos_job mos_job;
@@ -16,6 +17,9 @@ typedef struct mos_job mos_job;
 // `send` gets every event but the result, one at a time, and may block. `threads`: workers, 1 to 64; 0: one a processor, at most 8.
 mos_job *mos_job_create(void (*send)(void *context, const Mosaajii__Engine__V1__Event *event), void *context, unsigned threads);
 void mos_job_free(mos_job *job);
+// Who reaches the keys of a KMS for this job; borrowed, NULL: nobody.
+void mos_job_set_key_service(mos_job *job, const struct mos_key_service *service);
+const struct mos_key_service *mos_job_key_service(const mos_job *job);
 unsigned mos_job_threads(const mos_job *job);
 
 // Async-signal-safe. The operation returns MOS_CANCELLED soon; nothing uncommitted becomes visible.

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "engine/pipeline/keys.h"
 #include "engine/repo/reader.h"
 
 typedef Mosaajii__Engine__V1__Result result_message;
@@ -16,18 +17,23 @@ static mos_status make_keyring(const Mosaajii__Engine__V1__Request *request, mos
                         "the repository %s exists, but its keyring %s does not: put the keyring back, or choose another repository",
                         request->repository, request->keyring);
     }
-    return mos_keyring_create(request->keyring, out, error);
+    return mos_keyring_make(request->keyring, request->keyring_passphrase, request->key_reference, out, error);
 }
 
-static mos_status init(const Mosaajii__Engine__V1__Request *request, mos_arena *arena, result_message *out, struct mos_error *error) {
+static mos_status init(mos_job *job, const Mosaajii__Engine__V1__Request *request, mos_arena *arena, result_message *out,
+                       struct mos_error *error) {
     mos_keyring *keyring = NULL;
-    mos_status status = mos_keyring_load(request->keyring, &keyring, error);
+    mos_status status = mos_keyring_load_sealed(request->keyring, request->keyring_passphrase, &keyring, error);
     if (status == MOS_NOT_FOUND) {
         status = make_keyring(request, &keyring, error);
+    } else if (status == MOS_OK && mos_keyring_should_be_sealed(keyring)) {
+        status = mos_keyring_save(keyring, request->keyring, error);
     }
     if (status) {
+        mos_keyring_free(keyring);
         return status;
     }
+    mos_keyring_set_service(keyring, mos_job_key_service(job));
     mos_repository *repository = NULL;
     bool created = false;
     status = mos_repository_open(request->repository, keyring, &repository, error);
@@ -43,6 +49,9 @@ static mos_status init(const Mosaajii__Engine__V1__Request *request, mos_arena *
         message->format_version = MOS_REPOSITORY_FORMAT;
         message->created = created;
         message->key_version = (int32_t)mos_keyring_active_version(keyring);
+        char key_id[32];
+        mos_keyring_key_id(keyring, mos_keyring_active_version(keyring), key_id);
+        message->key_id = mos_arena_strdup(arena, key_id);
         out->result_case = MOSAAJII__ENGINE__V1__RESULT__RESULT_REPOSITORY;
         out->repository = message;
     }
@@ -133,13 +142,18 @@ static mos_status delete_backup(mos_job *job, mos_repository *repository, const 
 static mos_status run(mos_job *job, const Mosaajii__Engine__V1__Request *request, mos_arena *arena, result_message *out,
                       struct mos_error *error) {
     if (request->operation_case == MOSAAJII__ENGINE__V1__REQUEST__OPERATION_INIT) {
-        return init(request, arena, out, error);
+        return init(job, request, arena, out, error);
     }
     mos_keyring *keyring = NULL;
     mos_repository *repository = NULL;
-    mos_status status = mos_keyring_load(request->keyring, &keyring, error);
-    status = status ? status : mos_repository_open(request->repository, keyring, &repository, error);
+    mos_status status = mos_keyring_load_sealed(request->keyring, request->keyring_passphrase, &keyring, error);
     if (status == MOS_OK) {
+        mos_keyring_set_service(keyring, mos_job_key_service(job));
+        status = mos_repository_open(request->repository, keyring, &repository, error);
+    }
+    if (status == MOS_OK && mos_operation_is_keys(request)) {
+        status = mos_operation_keys(job, repository, keyring, request, arena, out, error);
+    } else if (status == MOS_OK) {
         switch (request->operation_case) {
         case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_BACKUP:
             status = mos_operation_backup(job, repository, request, arena, out, error);
@@ -161,6 +175,12 @@ static mos_status run(mos_job *job, const Mosaajii__Engine__V1__Request *request
             break;
         case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_INVENTORY:
             status = mos_operation_inventory(job, repository, error);
+            break;
+        case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_PRUNE:
+            status = mos_operation_prune(job, repository, request->prune, arena, out, error);
+            break;
+        case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_CHECK:
+            status = mos_operation_check(job, repository, request->check, arena, out, error);
             break;
         default:
             status = mos_fail(error, MOS_UNIMPLEMENTED, "this engine does not know the operation it was asked for");

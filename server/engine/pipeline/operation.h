@@ -22,6 +22,10 @@ mos_status mos_operation_list(mos_job *job, mos_repository *repository, const Mo
                               struct mos_error *error);
 mos_status mos_operation_diff(mos_job *job, mos_repository *repository, const Mosaajii__Engine__V1__DiffRequest *request,
                               struct mos_error *error);
+mos_status mos_operation_prune(mos_job *job, mos_repository *repository, const Mosaajii__Engine__V1__PruneRequest *request,
+                               mos_arena *arena, Mosaajii__Engine__V1__Result *out, struct mos_error *error);
+mos_status mos_operation_check(mos_job *job, mos_repository *repository, const Mosaajii__Engine__V1__CheckRequest *request,
+                               mos_arena *arena, Mosaajii__Engine__V1__Result *out, struct mos_error *error);
 mos_status mos_operation_inventory(mos_job *job, mos_repository *repository, struct mos_error *error);
 
 // The message borrows from both.

@@ -215,7 +215,7 @@ mos_status mos_restore_into_server(const struct mos_database_restore *restore, s
     }
     out->target = (ProtobufCBinaryData){.data = (uint8_t *)target.shown, .len = strlen(target.shown)};
     status = choose(restore, target.driver, &recorded, &size_bytes, error);
-    if (status) {
+    if (status || !recorded) {
         return status;
     }
     if (request->preview) {
@@ -226,7 +226,9 @@ mos_status mos_restore_into_server(const struct mos_database_restore *restore, s
             return mos_fail(error, MOS_ALREADY_EXISTS, "the database %s is not empty, and replacing it was not asked for", target.shown);
         }
         out->preview = mos_arena_array(restore->arena, ProtobufCBinaryData, 1);
-        out->preview[out->n_preview++] = (ProtobufCBinaryData){.data = (uint8_t *)recorded->name, .len = strlen(recorded->name)};
+        // The result outlives the reader.
+        out->preview[out->n_preview++] = (ProtobufCBinaryData){
+            .data = mos_arena_memdup(restore->arena, recorded->name, strlen(recorded->name)), .len = strlen(recorded->name)};
     } else {
         mos_job_phase(restore->job, "restoring");
         mos_job_totals(restore->job, 1, size_bytes);

@@ -1,15 +1,28 @@
 #include "engine/repo/chunk_map.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/buffer.h"
 
+// The ids are random where our writer made them. A hostile repository may choose them: unknown factors keep it from making them collide.
+static uint64_t factors[4];
+
+static void choose_factors(void) {
+    mos_random(factors, sizeof(factors));
+}
+
+static uint64_t mix(uint64_t a, uint64_t b) {
+    __extension__ unsigned __int128 product = (unsigned __int128)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
 static size_t slot_of(const struct mos_chunk_map *map, const struct mos_chunk_id *id) {
-    uint64_t hash;
-    // Not the first bytes: those choose the writer's shard.
-    memcpy(&hash, id->bytes + 8, sizeof(hash));
-    size_t slot = (size_t)hash & (map->capacity - 1);
+    uint64_t words[4];
+    memcpy(words, id->bytes, sizeof(words));
+    size_t slot = (size_t)(mix(words[0] ^ factors[0], words[1] ^ factors[1]) ^ mix(words[2] ^ factors[2], words[3] ^ factors[3])) &
+                  (map->capacity - 1);
     while (map->slots[slot].pack != MOS_NO_PACK && memcmp(map->slots[slot].id.bytes, id->bytes, MOS_CHUNK_ID_BYTES) != 0) {
         slot = (slot + 1) & (map->capacity - 1);
     }
@@ -24,6 +37,8 @@ static void clear_slots(struct mos_chunk_map *map) {
 }
 
 static void grow(struct mos_chunk_map *map) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, choose_factors);
     struct mos_chunk_map next = {.capacity = map->capacity ? 2 * map->capacity : 64};
     next.slots = mos_calloc(next.capacity, sizeof(*next.slots));
     clear_slots(&next);

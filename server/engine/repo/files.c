@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/id.h"
 
 static void (*on_step)(void);
@@ -117,6 +118,17 @@ mos_status mos_file_size(int root, const char *name, int64_t *out_size_bytes, st
         return mos_fail(error, MOS_CORRUPT, "%s is not a regular file", name);
     }
     *out_size_bytes = status.st_size;
+    return MOS_OK;
+}
+
+mos_status mos_file_time(int root, const char *name, int64_t *out_unix_ns, struct mos_error *error) {
+    const char *base;
+    MOS_CLEANUP_FD int folder = open_parent(root, name, &base);
+    struct stat status;
+    if (folder < 0 || fstatat(folder, base, &status, AT_SYMLINK_NOFOLLOW) != 0) {
+        return mos_fail_errno(error, errno, "%s cannot be examined", name);
+    }
+    *out_unix_ns = (int64_t)status.st_mtim.tv_sec * MOS_NS_PER_SECOND + status.st_mtim.tv_nsec;
     return MOS_OK;
 }
 
@@ -249,6 +261,21 @@ mos_status mos_file_write(int root, const char *name, const void *data, size_t s
         return status;
     }
     return mos_new_file_commit(&file, name, error);
+}
+
+mos_status mos_file_mark(int root, const char *name, struct mos_error *error) {
+    step();
+    MOS_CLEANUP_FD int descriptor = open_below(root, name, O_WRONLY | O_CREAT | O_NONBLOCK, 0600);
+    if (descriptor < 0 && errno == ENOENT) {
+        char folder[256];
+        snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(name, '/') - name), name);
+        mos_status status = mos_folder_make(root, folder, error);
+        if (status != MOS_OK) {
+            return status;
+        }
+        descriptor = open_below(root, name, O_WRONLY | O_CREAT | O_NONBLOCK, 0600);
+    }
+    return descriptor < 0 ? mos_fail_errno(error, errno, "%s cannot be made", name) : MOS_OK;
 }
 
 static mos_status remove_entry(int root, const char *name, int flags, struct mos_error *error) {

@@ -20,6 +20,9 @@ mos_status mos_file_read_at(int descriptor, const char *name, void *out, size_t 
 // Size of a regular file. MOS_NOT_FOUND where there is none.
 mos_status mos_file_size(int root, const char *name, int64_t *out_size_bytes, struct mos_error *error);
 
+// When the file, not a link it may be, was last changed.
+mos_status mos_file_time(int root, const char *name, int64_t *out_unix_ns, struct mos_error *error);
+
 // Writing: a new file in tmp/, which gets its name when it is complete and flushed.
 struct mos_new_file {
     int root;
@@ -35,6 +38,8 @@ void mos_new_file_abandon(struct mos_new_file *file);
 // All of it at once.
 mos_status mos_file_write(int root, const char *name, const void *data, size_t size_bytes, struct mos_error *error);
 
+// An empty file, as a mark; MOS_OK too where it is there already. Makes its folder where that is missing. Nothing is flushed.
+mos_status mos_file_mark(int root, const char *name, struct mos_error *error);
 // MOS_OK also where it is gone already. The folder is not flushed.
 mos_status mos_file_remove(int root, const char *name, struct mos_error *error);
 mos_status mos_folder_make(int root, const char *name, struct mos_error *error);

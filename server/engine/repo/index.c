@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "common/log.h"
+#include "engine/repo/aside.h"
 #include "engine/repo/files.h"
 #include "engine/repo/repository_internal.h"
 
@@ -177,12 +178,16 @@ struct builder {
     struct mos_buffer chunks;
     const uint8_t *unwanted;
     size_t unwanted_count;
+    struct mos_aside aside;
     // Whether it differs from the present one.
     bool changed;
 };
 
-// The pack is wanted, there, and has its size.
+// The pack is wanted, not set aside, there, and has its size.
 static bool keep_pack(struct builder *builder, const uint8_t *id, uint64_t size_bytes) {
+    if (mos_aside_has(&builder->aside, id)) {
+        return false;
+    }
     for (size_t i = 0; i < builder->unwanted_count; i++) {
         if (memcmp(builder->unwanted + i * MOS_PACK_ID_BYTES, id, MOS_PACK_ID_BYTES) == 0) {
             return false;
@@ -359,7 +364,8 @@ static mos_status update(const mos_repository *repository, const uint8_t *unwant
     bool valid = false;
     struct builder builder = {.repository = repository, .unwanted = unwanted, .unwanted_count = unwanted_count};
     builder.aead = mos_aead_create(&repository->keys->index);
-    status = map_main(repository, index, &valid, error);
+    status = mos_aside_list(repository->root, &builder.aside, error);
+    status = status == MOS_OK ? map_main(repository, index, &valid, error) : status;
     if (status == MOS_OK) {
         builder.changed = !valid;
         take_main(&builder, *index);
@@ -379,6 +385,7 @@ static mos_status update(const mos_repository *repository, const uint8_t *unwant
         *out_missing = !valid;
     }
     mos_aead_destroy(builder.aead);
+    mos_aside_free(&builder.aside);
     mos_buffer_free(&builder.packs);
     mos_buffer_free(&builder.chunks);
     mos_names_free(&names);

@@ -7,8 +7,9 @@
 // A view of the index as it was when opened. Immutable; may be read by several threads.
 typedef struct mos_index mos_index;
 
-// Merges the entries of packs finished since, drops packs that are gone or have another size, and opens the result. *out_missing: there was
-// no (valid) main index, so mos_repository_rebuild_index may find more. Blocks on disk and on lock/index. Needs the repository's keys.
+// Merges the entries of packs finished since, drops packs that are gone, set aside or have another size, and opens the result.
+// *out_missing: there was no (valid) main index, so mos_repository_rebuild_index may find more. Blocks on disk and on lock/index. Needs the
+// repository's keys.
 mos_status mos_index_open(const mos_repository *repository, mos_index **out, bool *out_missing, struct mos_error *error);
 void mos_index_close(mos_index *index);
 

@@ -2,9 +2,12 @@
 #ifndef MOS_ENGINE_REPO_KEY_OBJECT_H
 #define MOS_ENGINE_REPO_KEY_OBJECT_H
 
+#include "common/buffer.h"
 #include "engine/repo/repository.h"
 
 #define MOS_KEY_OBJECT_BYTES 102
+// Of a remote version: what a service gives is larger.
+#define MOS_KEY_OBJECT_LIMIT_BYTES 16384
 
 // What a wrapped key is bound to.
 struct mos_key_binding {
@@ -20,6 +23,14 @@ void mos_key_object_seal(const struct mos_key *kek, uint32_t version, const stru
 // The version stands in the object and must be the one of its name.
 bool mos_key_object_open(const struct mos_key *kek, uint32_t version, const struct mos_key_binding *binding, const uint8_t *object,
                          size_t size_bytes, struct mos_key *out_key);
+
+// The whole object under a version that the keyring holds, local or remote; `out` is emptied first. Of a remote one: MOS_UNAVAILABLE and
+// the like from its service.
+mos_status mos_key_wrap(const mos_keyring *keyring, uint32_t version, const struct mos_key_binding *binding, const struct mos_key *key,
+                        struct mos_buffer *out, struct mos_error *error);
+// And back. MOS_FAILED_PRECONDITION: the keyring does not hold the version; MOS_CORRUPT: the object does not open.
+mos_status mos_key_unwrap(const mos_keyring *keyring, uint32_t version, const struct mos_key_binding *binding, const uint8_t *object,
+                          size_t size_bytes, struct mos_key *out_key, struct mos_error *error);
 
 // Tries the versions in the folder (keys/<owner>), the highest first. MOS_NOT_FOUND: the folder holds none. MOS_FAILED_PRECONDITION: the
 // keyring has none of the versions. MOS_CORRUPT: none opens.

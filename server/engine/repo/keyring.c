@@ -12,6 +12,7 @@
 #include "common/buffer.h"
 #include "common/clock.h"
 #include "common/id.h"
+#include "engine/crypto/passphrase.h"
 
 #define HEADER "mosaajii-keyring 1\n"
 #define KEY_HEX (2 * MOS_KEY_BYTES)
@@ -20,6 +21,8 @@ struct version {
     uint32_t number;
     bool active;
     int64_t created_unix_ns;
+    // NULL: local, and the key stands beside it.
+    char *reference;
 };
 
 struct mos_keyring {
@@ -28,6 +31,10 @@ struct mos_keyring {
     struct mos_key *keys;
     size_t count;
     size_t keys_bytes;
+    // In memory for keys; NULL: it lies open.
+    char *passphrase;
+    bool lay_open;
+    const struct mos_key_service *service;
 };
 
 static mos_keyring *keyring_create(size_t capacity) {
@@ -41,17 +48,40 @@ static mos_keyring *keyring_create(size_t capacity) {
 void mos_keyring_free(mos_keyring *keyring) {
     if (keyring) {
         mos_secret_free(keyring->keys, keyring->keys_bytes);
+        for (size_t i = 0; i < keyring->count; i++) {
+            free(keyring->versions[i].reference);
+        }
+        if (keyring->passphrase) {
+            mos_secret_free(keyring->passphrase, strlen(keyring->passphrase) + 1);
+        }
         free(keyring->versions);
         free(keyring);
     }
 }
 
-// One line without its end: `2 active 2026-02-28T12:00:00.000Z 64 digits`.
+static void set_passphrase(mos_keyring *keyring, const char *passphrase) {
+    if (passphrase && *passphrase) {
+        keyring->passphrase = mos_secret_alloc(strlen(passphrase) + 1);
+        strcpy(keyring->passphrase, passphrase);
+    }
+}
+
+// `aws:…` or `vault:…`, printable and without spaces.
+static bool reference_valid(const char *text) {
+    size_t length = strlen(text);
+    bool known = (strncmp(text, "aws:", 4) == 0 && length > 4) || (strncmp(text, "vault:", 6) == 0 && length > 6);
+    for (const char *c = text; *c; c++) {
+        known = known && *c > ' ' && *c < 0x7f;
+    }
+    return known && length < MOS_KEY_REFERENCE_BYTES;
+}
+
+// One line without its end: `2 active 2026-02-28T12:00:00.000Z 64 digits`, or a reference for the digits.
 static bool parse_line(const char *line, size_t size_bytes, struct version *version, struct mos_key *key) {
-    char text[160];
+    char text[MOS_KEY_REFERENCE_BYTES + 96];
     char state[16];
     char created[40];
-    char digits[KEY_HEX + 1];
+    char last[MOS_KEY_REFERENCE_BYTES + 1] = "";
     bool valid = false;
     if (size_bytes < sizeof(text) && !memchr(line, 0, size_bytes)) {
         memcpy(text, line, size_bytes);
@@ -59,14 +89,15 @@ static bool parse_line(const char *line, size_t size_bytes, struct version *vers
         int end = 0;
         unsigned long number = 0;
         valid = text[0] >= '1' && text[0] <= '9' &&
-                sscanf(text, "%9lu %15[a-z-] %39[0-9TZ:.+-] %64[0-9a-f]%n", &number, state, created, digits, &end) == 4 && text[end] == 0 &&
-                mos_hex_decode(digits, key->bytes, sizeof(key->bytes)) && mos_time_parse(created, &version->created_unix_ns) &&
-                (strcmp(state, "active") == 0 || strcmp(state, "decrypt-only") == 0);
+                sscanf(text, "%9lu %15[a-z-] %39[0-9TZ:.+-] %512[!-~]%n", &number, state, created, last, &end) == 4 && text[end] == 0 &&
+                (reference_valid(last) || (strlen(last) == KEY_HEX && mos_hex_decode(last, key->bytes, sizeof(key->bytes)))) &&
+                mos_time_parse(created, &version->created_unix_ns) && (strcmp(state, "active") == 0 || strcmp(state, "decrypt-only") == 0);
         version->number = (uint32_t)number;
         version->active = valid && strcmp(state, "active") == 0;
+        version->reference = valid && reference_valid(last) ? mos_strdup(last) : NULL;
     }
     mos_wipe(text, sizeof(text));
-    mos_wipe(digits, sizeof(digits));
+    mos_wipe(last, sizeof(last));
     return valid;
 }
 
@@ -90,6 +121,7 @@ mos_status mos_keyring_parse(const char *text, size_t size_bytes, mos_keyring **
         struct version *version = &keyring->versions[keyring->count];
         if (!parse_line(line, (size_t)(end - line), version, &keyring->keys[keyring->count]) || version->number <= last) {
             size_t number = keyring->count + 2;
+            free(version->reference);
             mos_keyring_free(keyring);
             return mos_fail(error, MOS_CORRUPT, "line %zu of the keyring is not 'version state time key' with a rising version", number);
         }
@@ -106,7 +138,48 @@ mos_status mos_keyring_parse(const char *text, size_t size_bytes, mos_keyring **
     return MOS_OK;
 }
 
+static mos_status decode(const uint8_t *data, size_t size_bytes, const char *path, const char *passphrase, mos_keyring **out,
+                         struct mos_error *error) {
+    if (!mos_passphrase_sealed(data, size_bytes)) {
+        mos_status status = mos_keyring_parse((const char *)data, size_bytes, out, error);
+        if (status == MOS_OK) {
+            set_passphrase(*out, passphrase);
+            (*out)->lay_open = true;
+        }
+        return status;
+    }
+    if (!passphrase || !*passphrase) {
+        return mos_fail(error, MOS_FAILED_PRECONDITION, "the keyring %s is sealed: MOSAAJII_KEYRING_PASSPHRASE must hold its passphrase",
+                        path);
+    }
+    mos_status status = mos_keyring_unseal(data, size_bytes, passphrase, out, error);
+    if (status != MOS_OK) {
+        return mos_fail_context(error, "the keyring %s does not open", path);
+    }
+    set_passphrase(*out, passphrase);
+    return MOS_OK;
+}
+
+mos_status mos_keyring_unseal(const uint8_t *data, size_t size_bytes, const char *passphrase, mos_keyring **out, struct mos_error *error) {
+    uint8_t *plain = NULL;
+    size_t plain_bytes = 0;
+    mos_status status = mos_passphrase_open(passphrase, data, size_bytes, &plain, &plain_bytes, error);
+    if (status == MOS_OK) {
+        status = mos_keyring_parse((const char *)plain, plain_bytes, out, error);
+        mos_secret_free(plain, plain_bytes);
+    }
+    return status;
+}
+
 mos_status mos_keyring_load(const char *path, mos_keyring **out, struct mos_error *error) {
+    return mos_keyring_load_sealed(path, NULL, out, error);
+}
+
+bool mos_keyring_should_be_sealed(const mos_keyring *keyring) {
+    return keyring->lay_open && keyring->passphrase;
+}
+
+mos_status mos_keyring_load_sealed(const char *path, const char *passphrase, mos_keyring **out, struct mos_error *error) {
     MOS_CLEANUP_FD int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     struct stat status;
     if (descriptor < 0 || fstat(descriptor, &status) != 0) {
@@ -136,7 +209,7 @@ mos_status mos_keyring_load(const char *path, mos_keyring **out, struct mos_erro
         size += (size_t)got;
     }
     if (result == MOS_OK) {
-        result = mos_keyring_parse(text, size, out, error);
+        result = decode((const uint8_t *)text, size, path, passphrase, out, error);
     }
     mos_secret_free(text, capacity);
     return result;
@@ -150,9 +223,32 @@ static void format(const mos_keyring *keyring, struct mos_buffer *buffer) {
         mos_time_format(keyring->versions[i].created_unix_ns, created);
         mos_hex_encode(keyring->keys[i].bytes, MOS_KEY_BYTES, digits);
         mos_buffer_printf(buffer, "%u %s %s %s\n", keyring->versions[i].number, keyring->versions[i].active ? "active" : "decrypt-only",
-                          created, digits);
+                          created, keyring->versions[i].reference ? keyring->versions[i].reference : digits);
         mos_wipe(digits, sizeof(digits));
     }
+}
+
+// The text in one piece, so that growing leaves no copies behind. Wipe it with wipe_text.
+static void make_text(const mos_keyring *keyring, struct mos_buffer *text) {
+    size_t size_bytes = strlen(HEADER) + 1;
+    for (size_t i = 0; i < keyring->count; i++) {
+        size_bytes += 160 + (keyring->versions[i].reference ? strlen(keyring->versions[i].reference) : 0);
+    }
+    mos_buffer_reserve(text, size_bytes);
+    format(keyring, text);
+}
+
+static void wipe_text(struct mos_buffer *text) {
+    mos_wipe(text->data, text->capacity_bytes);
+    mos_buffer_free(text);
+}
+
+mos_status mos_keyring_seal(const mos_keyring *keyring, const char *passphrase, struct mos_buffer *out, struct mos_error *error) {
+    struct mos_buffer text = {0};
+    make_text(keyring, &text);
+    mos_status status = mos_passphrase_seal(passphrase, text.data, text.size_bytes, out, error);
+    wipe_text(&text);
+    return status;
 }
 
 static mos_status write_all(int descriptor, const uint8_t *data, size_t size_bytes) {
@@ -182,12 +278,17 @@ static mos_status save(const mos_keyring *keyring, const char *path, bool replac
         return mos_fail_errno(error, errno, "the keyring %s cannot be written", path);
     }
     struct mos_buffer text = {0};
-    // In one piece, so that growing leaves no copies behind.
-    mos_buffer_reserve(&text, strlen(HEADER) + keyring->count * 160 + 1);
-    format(keyring, &text);
+    if (keyring->passphrase) {
+        mos_status status = mos_keyring_seal(keyring, keyring->passphrase, &text, error);
+        if (status != MOS_OK) {
+            unlink(tmp);
+            return status;
+        }
+    } else {
+        make_text(keyring, &text);
+    }
     bool done = write_all(descriptor, text.data, text.size_bytes) == MOS_OK && fsync(descriptor) == 0;
-    mos_wipe(text.data, text.capacity_bytes);
-    mos_buffer_free(&text);
+    wipe_text(&text);
     if (done) {
         done = replace ? rename(tmp, path) == 0 : link(tmp, path) == 0;
     }
@@ -206,16 +307,36 @@ static mos_status save(const mos_keyring *keyring, const char *path, bool replac
     return MOS_OK;
 }
 
-static void add_version(mos_keyring *keyring, uint32_t number) {
-    keyring->versions[keyring->count] = (struct version){.number = number, .active = true, .created_unix_ns = mos_now_unix_ns()};
-    mos_random(keyring->keys[keyring->count].bytes, MOS_KEY_BYTES);
+mos_status mos_keyring_save(const mos_keyring *keyring, const char *path, struct mos_error *error) {
+    return save(keyring, path, true, error);
+}
+
+static void add_version(mos_keyring *keyring, uint32_t number, const char *reference) {
+    struct version *version = &keyring->versions[keyring->count];
+    *version = (struct version){.number = number, .active = true, .created_unix_ns = mos_now_unix_ns()};
+    if (reference && *reference) {
+        version->reference = mos_strdup(reference);
+    } else {
+        mos_random(keyring->keys[keyring->count].bytes, MOS_KEY_BYTES);
+    }
     keyring->count++;
 }
 
-mos_status mos_keyring_create(const char *path, mos_keyring **out, struct mos_error *error) {
+static mos_status check_reference(const char *reference, struct mos_error *error) {
+    return !reference || !*reference || reference_valid(reference)
+               ? MOS_OK
+               : mos_fail(error, MOS_INVALID_ARGUMENT, "\"%.100s\" names no key of a KMS: allowed is aws:<key> or vault:<key>", reference);
+}
+
+mos_status mos_keyring_make(const char *path, const char *passphrase, const char *reference, mos_keyring **out, struct mos_error *error) {
+    mos_status status = check_reference(reference, error);
+    if (status != MOS_OK) {
+        return status;
+    }
     mos_keyring *keyring = keyring_create(1);
-    add_version(keyring, 1);
-    mos_status status = save(keyring, path, false, error);
+    set_passphrase(keyring, passphrase);
+    add_version(keyring, 1, reference);
+    status = save(keyring, path, false, error);
     if (status != MOS_OK) {
         mos_keyring_free(keyring);
         return status;
@@ -224,27 +345,120 @@ mos_status mos_keyring_create(const char *path, mos_keyring **out, struct mos_er
     return MOS_OK;
 }
 
-mos_status mos_keyring_rotate(mos_keyring *keyring, const char *path, struct mos_error *error) {
-    if (keyring->count == MOS_KEYRING_MAX_VERSIONS) {
-        return mos_fail(error, MOS_RESOURCE_EXHAUSTED, "the keyring holds %d versions already", MOS_KEYRING_MAX_VERSIONS);
-    }
-    mos_keyring *next = keyring_create(keyring->count + 1);
-    memcpy(next->versions, keyring->versions, keyring->count * sizeof(*keyring->versions));
+mos_status mos_keyring_create(const char *path, mos_keyring **out, struct mos_error *error) {
+    return mos_keyring_make(path, NULL, NULL, out, error);
+}
+
+static mos_keyring *copy(const mos_keyring *keyring, size_t more) {
+    mos_keyring *next = keyring_create(keyring->count + more);
     memcpy(next->keys, keyring->keys, keyring->count * sizeof(*keyring->keys));
-    next->count = keyring->count;
-    for (size_t i = 0; i < next->count; i++) {
-        next->versions[i].active = false;
+    for (next->count = 0; next->count < keyring->count; next->count++) {
+        next->versions[next->count] = keyring->versions[next->count];
+        const char *reference = keyring->versions[next->count].reference;
+        next->versions[next->count].reference = reference ? mos_strdup(reference) : NULL;
     }
-    add_version(next, keyring->versions[keyring->count - 1].number + 1);
+    next->service = keyring->service;
+    set_passphrase(next, keyring->passphrase);
+    return next;
+}
+
+// Writes `next` and puts it in the place of `keyring`. On disk first: a key that nobody can find again must never wrap anything.
+static mos_status replace(mos_keyring *keyring, mos_keyring *next, const char *path, struct mos_error *error) {
     mos_status status = save(next, path, true, error);
     if (status == MOS_OK) {
-        // On disk first: a key that nobody can find again must never wrap anything.
         mos_keyring old = *keyring;
         *keyring = *next;
         *next = old;
     }
     mos_keyring_free(next);
     return status;
+}
+
+mos_status mos_keyring_add(mos_keyring *keyring, const char *path, const char *reference, struct mos_error *error) {
+    if (keyring->count == MOS_KEYRING_MAX_VERSIONS) {
+        return mos_fail(error, MOS_RESOURCE_EXHAUSTED, "the keyring holds %d versions already", MOS_KEYRING_MAX_VERSIONS);
+    }
+    mos_status status = check_reference(reference, error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    mos_keyring *next = copy(keyring, 1);
+    for (size_t i = 0; i < next->count; i++) {
+        next->versions[i].active = false;
+    }
+    add_version(next, keyring->versions[keyring->count - 1].number + 1, reference);
+    return replace(keyring, next, path, error);
+}
+
+mos_status mos_keyring_rotate(mos_keyring *keyring, const char *path, struct mos_error *error) {
+    return mos_keyring_add(keyring, path, NULL, error);
+}
+
+static size_t position_of(const mos_keyring *keyring, uint32_t version) {
+    size_t at = 0;
+    while (at < keyring->count && keyring->versions[at].number != version) {
+        at++;
+    }
+    return at;
+}
+
+static void remove_at(mos_keyring *keyring, size_t at) {
+    free(keyring->versions[at].reference);
+    memmove(&keyring->versions[at], &keyring->versions[at + 1], (keyring->count - at - 1) * sizeof(*keyring->versions));
+    memmove(&keyring->keys[at], &keyring->keys[at + 1], (keyring->count - at - 1) * sizeof(*keyring->keys));
+    keyring->count--;
+    mos_key_wipe(&keyring->keys[keyring->count]);
+}
+
+mos_status mos_keyring_retire(mos_keyring *keyring, const char *path, uint32_t version, struct mos_error *error) {
+    size_t at = position_of(keyring, version);
+    if (at == keyring->count) {
+        return mos_fail(error, MOS_NOT_FOUND, "the keyring holds no version %u", version);
+    }
+    if (keyring->versions[at].active) {
+        return mos_fail(error, MOS_FAILED_PRECONDITION, "version %u is the active one; rotate the key first", version);
+    }
+    mos_keyring *next = copy(keyring, 0);
+    remove_at(next, at);
+    return replace(keyring, next, path, error);
+}
+
+// Keeps the versions in order of their numbers.
+static void insert(mos_keyring *keyring, const struct version *version, const struct mos_key *key) {
+    size_t at = keyring->count;
+    while (at > 0 && keyring->versions[at - 1].number > version->number) {
+        at--;
+    }
+    memmove(&keyring->versions[at + 1], &keyring->versions[at], (keyring->count - at) * sizeof(*version));
+    memmove(&keyring->keys[at + 1], &keyring->keys[at], (keyring->count - at) * sizeof(*key));
+    keyring->versions[at] = *version;
+    keyring->versions[at].active = false;
+    keyring->versions[at].reference = version->reference ? mos_strdup(version->reference) : NULL;
+    keyring->keys[at] = *key;
+    keyring->count++;
+}
+
+mos_status mos_keyring_merge(mos_keyring *keyring, const mos_keyring *other, const char *path, size_t *out_added, struct mos_error *error) {
+    mos_keyring *next = copy(keyring, other->count);
+    *out_added = 0;
+    for (size_t i = 0; i < other->count; i++) {
+        const struct version *theirs = &other->versions[i];
+        size_t at = position_of(next, theirs->number);
+        if (at == next->count) {
+            insert(next, theirs, &other->keys[i]);
+            ++*out_added;
+            continue;
+        }
+        const char *ours = next->versions[at].reference;
+        bool same = ours || theirs->reference ? ours && theirs->reference && strcmp(ours, theirs->reference) == 0
+                                              : mos_secret_equal(next->keys[at].bytes, other->keys[i].bytes, MOS_KEY_BYTES);
+        if (!same) {
+            mos_keyring_free(next);
+            return mos_fail(error, MOS_ALREADY_EXISTS, "version %u of the copy is another key than the one of this keyring",
+                            theirs->number);
+        }
+    }
+    return replace(keyring, next, path, error);
 }
 
 uint32_t mos_keyring_active_version(const mos_keyring *keyring) {
@@ -258,7 +472,7 @@ uint32_t mos_keyring_active_version(const mos_keyring *keyring) {
 
 const struct mos_key *mos_keyring_key(const mos_keyring *keyring, uint32_t version) {
     for (size_t i = 0; i < keyring->count; i++) {
-        if (keyring->versions[i].number == version) {
+        if (keyring->versions[i].number == version && !keyring->versions[i].reference) {
             return &keyring->keys[i];
         }
     }
@@ -267,4 +481,32 @@ const struct mos_key *mos_keyring_key(const mos_keyring *keyring, uint32_t versi
 
 size_t mos_keyring_count(const mos_keyring *keyring) {
     return keyring->count;
+}
+
+bool mos_keyring_has(const mos_keyring *keyring, uint32_t version) {
+    return position_of(keyring, version) < keyring->count;
+}
+
+const char *mos_keyring_reference(const mos_keyring *keyring, uint32_t version) {
+    size_t at = position_of(keyring, version);
+    return at < keyring->count ? keyring->versions[at].reference : NULL;
+}
+
+struct mos_keyring_version mos_keyring_at(const mos_keyring *keyring, size_t index) {
+    const struct version *version = &keyring->versions[index];
+    return (struct mos_keyring_version){version->number, version->active, version->created_unix_ns, version->reference};
+}
+
+void mos_keyring_key_id(const mos_keyring *keyring, uint32_t version, char out_key_id[32]) {
+    const char *reference = mos_keyring_reference(keyring, version);
+    const char *provider = !mos_keyring_has(keyring, version) ? "unknown" : !reference ? "local" : reference[0] == 'a' ? "aws" : "vault";
+    snprintf(out_key_id, 32, "%s/%u", provider, version);
+}
+
+void mos_keyring_set_service(mos_keyring *keyring, const struct mos_key_service *service) {
+    keyring->service = service;
+}
+
+const struct mos_key_service *mos_keyring_service(const mos_keyring *keyring) {
+    return keyring->service;
 }

@@ -1,10 +1,11 @@
-// The local keyring: the key-encryption keys (KEK) in a text file that only its owner may read.
+// The keyring: the versions of the key-encryption key (KEK) in a text file that only its owner may read.
 //
 //     mosaajii-keyring 1
 //     1 decrypt-only 2026-01-31T12:00:00.000Z 64 hexadecimal digits
-//     2 active 2026-02-28T12:00:00.000Z 64 hexadecimal digits
+//     2 active 2026-02-28T12:00:00.000Z aws:alias/backup
 //
-// Exactly one version is active: it wraps new keys. The file is written anew beside the old one, flushed and renamed.
+// A version is local, and its key stands in its line, or remote: then the line says which key of which service it is. Exactly one version
+// is active: it wraps new keys. The file is written anew beside the old one, flushed and renamed. It may lie sealed (docs/design/keys.md).
 #ifndef MOS_ENGINE_REPO_KEYRING_H
 #define MOS_ENGINE_REPO_KEYRING_H
 
@@ -12,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/buffer.h"
 #include "common/status.h"
 #include "engine/crypto/secret.h"
 
@@ -19,14 +21,44 @@
 // No more versions than that in one keyring.
 #define MOS_KEYRING_MAX_VERSIONS 4096
 
-// Immutable but for mos_keyring_rotate; reading is thread safe.
+#define MOS_KEY_REFERENCE_BYTES 512
+
+// Immutable but for mos_keyring_rotate, _add and _retire; reading is thread safe.
 typedef struct mos_keyring mos_keyring;
+
+// Whoever can reach the services of remote versions. Both append to `out`; `out` of unwrap is wiped by its caller. They block.
+struct mos_key_service {
+    mos_status (*wrap)(void *context, const char *reference, const uint8_t *plain, size_t plain_bytes, struct mos_buffer *out,
+                       struct mos_error *error);
+    mos_status (*unwrap)(void *context, const char *reference, const uint8_t *wrapped, size_t wrapped_bytes, struct mos_buffer *out,
+                         struct mos_error *error);
+    void *context;
+};
 
 // MOS_NOT_FOUND where there is no file, MOS_FAILED_PRECONDITION when others than the owner can read it, MOS_CORRUPT when it is not a
 // keyring. *out is the caller's.
 mos_status mos_keyring_load(const char *path, mos_keyring **out, struct mos_error *error);
+// The same for one that may lie sealed. `passphrase` NULL or "": none. MOS_FAILED_PRECONDITION: it is sealed and there is no passphrase;
+// MOS_PERMISSION_DENIED: that of another one. What is written later is sealed with it.
+mos_status mos_keyring_load_sealed(const char *path, const char *passphrase, mos_keyring **out, struct mos_error *error);
+// Whether the file lay open though there is a passphrase.
+bool mos_keyring_should_be_sealed(const mos_keyring *keyring);
+// Writes it as it is, sealed where it should be.
+mos_status mos_keyring_save(const mos_keyring *keyring, const char *path, struct mos_error *error);
 // A new file with one new key. MOS_ALREADY_EXISTS where there is a file: a keyring is never overwritten by an empty one.
 mos_status mos_keyring_create(const char *path, mos_keyring **out, struct mos_error *error);
+// The same with passphrase and, for a remote version, its reference (NULL or "": local).
+mos_status mos_keyring_make(const char *path, const char *passphrase, const char *reference, mos_keyring **out, struct mos_error *error);
+// As rotate, with the reference of a remote version.
+mos_status mos_keyring_add(mos_keyring *keyring, const char *path, const char *reference, struct mos_error *error);
+// Takes a version out. MOS_NOT_FOUND; MOS_FAILED_PRECONDITION for the active one.
+mos_status mos_keyring_retire(mos_keyring *keyring, const char *path, uint32_t version, struct mos_error *error);
+// Takes over all versions of `other` that this one does not have, decrypt-only. MOS_ALREADY_EXISTS where both have a version that is not
+// the same key. *out_added: how many.
+mos_status mos_keyring_merge(mos_keyring *keyring, const mos_keyring *other, const char *path, size_t *out_added, struct mos_error *error);
+// An escrow copy, appended to `out`: all that the file holds, sealed with this passphrase. And back; MOS_PERMISSION_DENIED, MOS_CORRUPT.
+mos_status mos_keyring_seal(const mos_keyring *keyring, const char *passphrase, struct mos_buffer *out, struct mos_error *error);
+mos_status mos_keyring_unseal(const uint8_t *data, size_t size_bytes, const char *passphrase, mos_keyring **out, struct mos_error *error);
 // Adds a new active version, makes the others decrypt-only, and writes the file.
 mos_status mos_keyring_rotate(mos_keyring *keyring, const char *path, struct mos_error *error);
 // The text form alone, for mos_keyring_load and the fuzzer.
@@ -34,7 +66,24 @@ mos_status mos_keyring_parse(const char *text, size_t size_bytes, mos_keyring **
 void mos_keyring_free(mos_keyring *keyring);
 
 uint32_t mos_keyring_active_version(const mos_keyring *keyring);
-// Borrowed; NULL when the keyring does not hold the version.
+// "local/1", "aws/2"; "unknown/3" for a version that it does not hold.
+void mos_keyring_key_id(const mos_keyring *keyring, uint32_t version, char out_key_id[32]);
+struct mos_keyring_version {
+    uint32_t number;
+    bool active;
+    int64_t created_unix_ns;
+    // NULL: local.
+    const char *reference;
+};
+// By position, from 0 to mos_keyring_count - 1. Borrowed.
+struct mos_keyring_version mos_keyring_at(const mos_keyring *keyring, size_t index);
+// NULL for a local version, and for one that it does not hold.
+const char *mos_keyring_reference(const mos_keyring *keyring, uint32_t version);
+bool mos_keyring_has(const mos_keyring *keyring, uint32_t version);
+// Borrowed; NULL: none, and remote versions neither wrap nor unwrap (MOS_FAILED_PRECONDITION).
+void mos_keyring_set_service(mos_keyring *keyring, const struct mos_key_service *service);
+const struct mos_key_service *mos_keyring_service(const mos_keyring *keyring);
+// Borrowed; NULL when the keyring does not hold the version, and for a remote one.
 const struct mos_key *mos_keyring_key(const mos_keyring *keyring, uint32_t version);
 size_t mos_keyring_count(const mos_keyring *keyring);
 

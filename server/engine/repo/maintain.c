@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "engine/repo/aside.h"
 #include "engine/repo/files.h"
 #include "engine/repo/index.h"
 #include "engine/repo/manifest.h"
@@ -18,19 +19,25 @@ void mos_deletion_free(struct mos_deletion *deletion) {
     *deletion = (struct mos_deletion){0};
 }
 
-// The packs of the backup that goes.
+// The packs of the backup that goes, those too that they were moved to.
 struct candidates {
     mos_repository *repository;
     const char *backup_id;
-    struct mos_pack *packs;
+    struct mos_pack_list list;
+    // The list's.
+    const struct mos_pack *packs;
     bool *needed;
     size_t count;
     int64_t unreadable;
     struct mos_error error;
 };
 
-static int compare_packs(const void *a, const void *b) {
-    return memcmp(((const struct mos_pack *)a)->id, ((const struct mos_pack *)b)->id, MOS_PACK_ID_BYTES);
+static mos_status follow_all(mos_repository *repository, const mos_reader *reader, struct mos_pack_list *out, struct mos_error *error) {
+    mos_status status = MOS_OK;
+    for (size_t i = 0; i < reader->named_count && status == MOS_OK; i++) {
+        status = mos_pack_list_follow(out, repository->root, &reader->named[i], true, NULL, error);
+    }
+    return status;
 }
 
 static void load_candidates(struct candidates *candidates, struct mos_deletion *out) {
@@ -40,15 +47,15 @@ static void load_candidates(struct candidates *candidates, struct mos_deletion *
         snprintf(out->notice, sizeof(out->notice), "its packs stay, because they are not known: %.400s", error.message);
         return;
     }
-    candidates->count = reader->pack_count;
-    candidates->packs = mos_calloc(reader->pack_count + 1, sizeof(*candidates->packs));
-    candidates->needed = mos_calloc(reader->pack_count + 1, sizeof(*candidates->needed));
-    memcpy(candidates->packs, reader->packs, reader->pack_count * sizeof(*candidates->packs));
-    for (size_t i = 0; i < candidates->count; i++) {
-        mos_key_wipe(&candidates->packs[i].key);
-    }
+    mos_status status = follow_all(candidates->repository, reader, &candidates->list, &error);
     mos_reader_close(reader);
-    qsort(candidates->packs, candidates->count, sizeof(*candidates->packs), compare_packs);
+    if (status != MOS_OK) {
+        snprintf(out->notice, sizeof(out->notice), "its packs stay, because they are not known: %.400s", error.message);
+        return;
+    }
+    candidates->packs = candidates->list.packs;
+    candidates->count = candidates->list.count;
+    candidates->needed = mos_calloc(candidates->count + 1, sizeof(*candidates->needed));
 }
 
 static mos_status mark_needed(void *context, const char *backup_id, struct mos_error *error) {
@@ -58,23 +65,24 @@ static mos_status mark_needed(void *context, const char *backup_id, struct mos_e
     if (strcmp(backup_id, candidates->backup_id) == 0) {
         return MOS_OK;
     }
-    if (mos_reader_open(candidates->repository, backup_id, &reader, &candidates->error) != MOS_OK) {
+    struct mos_pack_list list = {0};
+    mos_status status = mos_reader_open(candidates->repository, backup_id, &reader, &candidates->error);
+    status = status == MOS_OK ? follow_all(candidates->repository, reader, &list, &candidates->error) : status;
+    if (status != MOS_OK) {
         candidates->unreadable++;
-        return MOS_OK;
     }
-    for (size_t i = 0; i < reader->pack_count; i++) {
-        const struct mos_pack *found =
-            bsearch(&reader->packs[i], candidates->packs, candidates->count, sizeof(*candidates->packs), compare_packs);
-        if (found) {
-            candidates->needed[found - candidates->packs] = true;
+    for (size_t i = 0; i < list.count; i++) {
+        uint32_t found = mos_pack_list_find(&candidates->list, list.packs[i].id);
+        if (found != MOS_NO_PACK) {
+            candidates->needed[found] = true;
         }
     }
+    mos_pack_list_free(&list);
     mos_reader_close(reader);
     return MOS_OK;
 }
 
-// Removes the objects in keys/<id> and the folder; MOS_OK too where there is none.
-static mos_status remove_keys(mos_repository *repository, const char *backup_id, int64_t *out_bytes, struct mos_error *error) {
+mos_status mos_repository_remove_keys(mos_repository *repository, const char *backup_id, int64_t *inout_bytes, struct mos_error *error) {
     char folder[MOS_OBJECT_NAME_BYTES];
     struct mos_names names;
     mos_backup_keys_name(backup_id, folder);
@@ -85,7 +93,7 @@ static mos_status remove_keys(mos_repository *repository, const char *backup_id,
         snprintf(name, sizeof(name), "%s/%s", folder, names.names[i]);
         mos_file_size(repository->root, name, &size, NULL);
         status = mos_file_remove(repository->root, name, error);
-        *out_bytes += status == MOS_OK ? size : 0;
+        *inout_bytes += status == MOS_OK ? size : 0;
     }
     if (status == MOS_OK) {
         status = mos_folder_remove(repository->root, folder, error);
@@ -119,6 +127,24 @@ static void leave_pending(const struct candidates *candidates, struct mos_deleti
     }
 }
 
+// For the next prune: a backup that starts later does not come to rely on them.
+static mos_status set_aside(const struct candidates *candidates, struct mos_error *error) {
+    mos_status status = MOS_OK;
+    for (size_t i = 0; i < candidates->count && status == MOS_OK; i++) {
+        if (!candidates->needed[i]) {
+            status = mos_aside_add(candidates->repository->root, candidates->packs[i].id, error);
+        }
+    }
+    return status;
+}
+
+static mos_status remove_traces(mos_repository *repository, const uint8_t id[MOS_PACK_ID_BYTES], struct mos_error *error) {
+    char name[MOS_OBJECT_NAME_BYTES];
+    mos_moved_name(id, name);
+    mos_status status = mos_file_remove(repository->root, name, error);
+    return status == MOS_OK ? mos_aside_remove(repository->root, id, error) : status;
+}
+
 // The index goes first: a later backup must never rely on a pack that is about to vanish.
 static mos_status remove_packs(mos_repository *repository, const struct candidates *candidates, struct mos_deletion *out,
                                struct mos_error *error) {
@@ -134,10 +160,14 @@ static mos_status remove_packs(mos_repository *repository, const struct candidat
     for (size_t i = 0; i < candidates->count && status == MOS_OK; i++) {
         if (!candidates->needed[i]) {
             char *name = pack_name_copy(&candidates->packs[i]);
+            int64_t size = 0;
+            // One that was rewritten may be gone already.
+            bool there = mos_file_size(repository->root, name, &size, NULL) != MOS_NOT_FOUND;
             status = mos_file_remove(repository->root, name, error);
-            if (status == MOS_OK) {
+            status = status == MOS_OK ? remove_traces(repository, candidates->packs[i].id, error) : status;
+            if (status == MOS_OK && there) {
                 out->packs_removed[out->packs_removed_count++] = name;
-                out->bytes_freed += (int64_t)candidates->packs[i].size_bytes;
+                out->bytes_freed += size;
             } else {
                 free(name);
             }
@@ -168,7 +198,7 @@ static mos_status free_packs(mos_repository *repository, struct candidates *cand
     list_kept(candidates, false, out);
     if (busy) {
         leave_pending(candidates, out, "a backup is running");
-        return MOS_OK;
+        return set_aside(candidates, error);
     }
     return remove_packs(repository, candidates, out, error);
 }
@@ -205,12 +235,12 @@ mos_status mos_repository_delete(mos_repository *repository, const char *backup_
         out->bytes_freed += status == MOS_OK ? manifest_bytes : 0;
     }
     if (status == MOS_OK) {
-        status = remove_keys(repository, backup_id, &out->bytes_freed, error);
+        status = mos_repository_remove_keys(repository, backup_id, &out->bytes_freed, error);
     }
     if (status == MOS_OK && candidates.count > 0) {
         status = free_packs(repository, &candidates, out, error);
     }
-    free(candidates.packs);
+    mos_pack_list_free(&candidates.list);
     free(candidates.needed);
     return status;
 }
@@ -263,6 +293,17 @@ mos_status mos_repository_rebuild_index(mos_repository *repository, int64_t *out
         *out_unreadable = rebuild.unreadable;
     }
     return status;
+}
+
+mos_status mos_repository_repair_index(mos_repository *repository, int64_t *out_unreadable, struct mos_error *error) {
+    MOS_CLEANUP_FD int lock = -1;
+    mos_status status = mos_repository_writable(repository, error);
+    status = status == MOS_OK ? mos_lock_take(repository->root, MOS_LOCK_INDEX, true, true, &lock, error) : status;
+    // Entries of single packs stay: a backup that runs wrote them, and each is sealed.
+    status = status == MOS_OK ? mos_file_remove(repository->root, "index/main", error) : status;
+    mos_close_cleanup(&lock);
+    lock = -1;
+    return status == MOS_OK ? mos_repository_rebuild_index(repository, out_unreadable, error) : status;
 }
 
 mos_status mos_repository_distrust_packs(mos_repository *repository, const uint8_t *pack_ids, size_t count, struct mos_error *error) {

@@ -241,13 +241,18 @@ mos_status mos_pack_footer_read(int root, const struct mos_pack *pack, const mos
     return status == MOS_OK ? mos_pack_footer_open(pack, aead, sealed, out_frames, error) : status;
 }
 
-bool mos_frame_open(const struct mos_pack *pack, const mos_aead *aead, uint32_t number, const struct mos_frame *frame, uint8_t *sealed,
-                    mos_decompressor *decompressor, uint8_t *out_plain) {
+bool mos_frame_unseal(const struct mos_pack *pack, const mos_aead *aead, uint32_t number, const struct mos_frame *frame,
+                      const uint8_t *sealed, uint8_t *out_content) {
     uint8_t nonce[MOS_AEAD_NONCE_BYTES];
     mos_aead_counter_nonce(number, nonce);
     struct binding binding = bind_frame(pack->id, number);
+    return mos_aead_open(aead, nonce, binding.bytes, sizeof(binding.bytes), sealed, frame->sealed_bytes, out_content);
+}
+
+bool mos_frame_open(const struct mos_pack *pack, const mos_aead *aead, uint32_t number, const struct mos_frame *frame, uint8_t *sealed,
+                    mos_decompressor *decompressor, uint8_t *out_plain) {
     bool compressed = frame->flags & MOS_FRAME_COMPRESSED;
-    if (!mos_aead_open(aead, nonce, binding.bytes, sizeof(binding.bytes), sealed, frame->sealed_bytes, compressed ? sealed : out_plain)) {
+    if (!mos_frame_unseal(pack, aead, number, frame, sealed, compressed ? sealed : out_plain)) {
         return false;
     }
     return !compressed || mos_decompress(decompressor, sealed, frame->sealed_bytes - MOS_AEAD_TAG_BYTES, out_plain, frame->plain_bytes);

@@ -65,6 +65,9 @@ mos_status mos_pack_footer_open(const struct mos_pack *pack, const mos_aead *aea
 // The same from disk.
 mos_status mos_pack_footer_read(int root, const struct mos_pack *pack, const mos_aead *aead, struct mos_frame **out_frames,
                                 struct mos_error *error);
+// Opens a sealed frame into frame->sealed_bytes less the tag of `out_content` (which may be `sealed`): compressed where its flag says so.
+bool mos_frame_unseal(const struct mos_pack *pack, const mos_aead *aead, uint32_t number, const struct mos_frame *frame,
+                      const uint8_t *sealed, uint8_t *out_content);
 // Opens a sealed frame (and overwrites it) into frame->plain_bytes of `out_plain`. false: damaged. The chunk id is not checked here.
 bool mos_frame_open(const struct mos_pack *pack, const mos_aead *aead, uint32_t number, const struct mos_frame *frame, uint8_t *sealed,
                     mos_decompressor *decompressor, uint8_t *out_plain);

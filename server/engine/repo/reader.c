@@ -32,6 +32,30 @@ void mos_chunk_release(const struct mos_chunk *chunk) {
     }
 }
 
+static mos_status find_packs(mos_reader *reader, struct mos_error *error) {
+    const Mosaajii__Engine__V1__Manifest *manifest = reader->manifest;
+    int root = reader->repository->root;
+    reader->lock = -1;
+    mos_lock_take(root, MOS_LOCK_READING, false, true, &reader->lock, NULL);
+    reader->named = mos_secret_alloc((manifest->n_packs + 1) * sizeof(*reader->named));
+    reader->first = mos_calloc(manifest->n_packs + 1, sizeof(*reader->first));
+    reader->named_count = manifest->n_packs;
+    mos_status status = MOS_OK;
+    for (size_t i = 0; i < manifest->n_packs && status == MOS_OK; i++) {
+        mos_manifest_pack(manifest->packs[i], &reader->named[i]);
+        status = mos_pack_list_follow(&reader->list, root, &reader->named[i], false, &reader->first[i], error);
+    }
+    reader->packs = reader->list.packs;
+    reader->pack_count = reader->list.count;
+    reader->aeads = mos_calloc(reader->pack_count + 1, sizeof(*reader->aeads));
+    reader->frames = mos_calloc(reader->pack_count + 1, sizeof(*reader->frames));
+    reader->tried = mos_calloc(reader->pack_count + 1, sizeof(*reader->tried));
+    for (size_t i = 0; i < reader->pack_count; i++) {
+        reader->aeads[i] = mos_aead_create(&reader->packs[i].key);
+    }
+    return status;
+}
+
 static mos_status open_with(mos_repository *repository, const char *backup_id, const struct mos_key *data_key, const char *key_id,
                             mos_reader **out, struct mos_error *error) {
     char name[MOS_OBJECT_NAME_BYTES];
@@ -64,16 +88,12 @@ static mos_status open_with(mos_repository *repository, const char *backup_id, c
     snprintf(reader->record.manifest, sizeof(reader->record.manifest), "%s", name);
     snprintf(reader->record.key_id, sizeof(reader->record.key_id), "%s", key_id);
     pthread_mutex_init(&reader->mutex, NULL);
-    reader->pack_count = manifest->n_packs;
-    reader->packs = mos_secret_alloc((reader->pack_count + 1) * sizeof(*reader->packs));
-    reader->aeads = mos_calloc(reader->pack_count + 1, sizeof(*reader->aeads));
-    reader->frames = mos_calloc(reader->pack_count + 1, sizeof(*reader->frames));
-    reader->tried = mos_calloc(reader->pack_count + 1, sizeof(*reader->tried));
-    for (size_t i = 0; i < reader->pack_count; i++) {
-        mos_manifest_pack(manifest->packs[i], &reader->packs[i]);
-        reader->aeads[i] = mos_aead_create(&reader->packs[i].key);
-    }
+    status = find_packs(reader, error);
     mos_manifest_wipe(manifest);
+    if (status != MOS_OK) {
+        mos_reader_close(reader);
+        return status;
+    }
     *out = reader;
     return MOS_OK;
 }
@@ -101,7 +121,7 @@ mos_status mos_reader_open(mos_repository *repository, const char *backup_id, mo
         return status;
     }
     char key_id[32];
-    snprintf(key_id, sizeof(key_id), "local/%u", version);
+    mos_keyring_key_id(repository->keyring, version, key_id);
     return open_with(repository, backup_id, &key, key_id, out, error);
 }
 
@@ -124,7 +144,10 @@ void mos_reader_close(mos_reader *reader) {
         mos_aead_destroy(reader->aeads[i]);
         free(reader->frames[i]);
     }
-    mos_secret_free(reader->packs, (reader->pack_count + 1) * sizeof(*reader->packs));
+    mos_pack_list_free(&reader->list);
+    mos_secret_free(reader->named, (reader->named_count + 1) * sizeof(*reader->named));
+    free(reader->first);
+    mos_close_cleanup(&reader->lock);
     free(reader->aeads);
     free(reader->frames);
     free(reader->tried);
@@ -140,6 +163,13 @@ const Mosaajii__Engine__V1__BackupInfo *mos_reader_info(const mos_reader *reader
 
 const struct mos_record *mos_reader_record(const mos_reader *reader) {
     return &reader->record;
+}
+
+void mos_reader_add_packs(const mos_reader *reader, struct mos_pack_list *list) {
+    for (size_t i = 0; i < reader->pack_count; i++) {
+        bool added;
+        mos_pack_list_add(list, &reader->packs[i], &added);
+    }
 }
 
 // With the mutex.
@@ -172,8 +202,8 @@ mos_status mos_reader_load_pack(mos_reader *reader, size_t number, struct mos_er
 bool mos_reader_locate(mos_reader *reader, const struct mos_chunk_id *id, uint32_t hint, struct mos_chunk_place *out) {
     pthread_mutex_lock(&reader->mutex);
     const struct mos_chunk_place *place = mos_chunk_map_find(&reader->chunks, id);
-    if (!place && hint < reader->pack_count) {
-        load_pack(reader, hint, NULL);
+    if (!place && hint < reader->named_count && reader->first[hint] != MOS_NO_PACK) {
+        load_pack(reader, reader->first[hint], NULL);
         place = mos_chunk_map_find(&reader->chunks, id);
     }
     if (!place && !reader->all_tried) {

@@ -22,6 +22,10 @@ void mos_reader_close(mos_reader *reader);
 const Mosaajii__Engine__V1__BackupInfo *mos_reader_info(const mos_reader *reader);
 const struct mos_record *mos_reader_record(const mos_reader *reader);
 
+struct mos_pack_list;
+// Adds the packs in which the backup's chunks lie.
+void mos_reader_add_packs(const mos_reader *reader, struct mos_pack_list *list);
+
 // A chunk's plaintext, shared and never changed.
 struct mos_chunk {
     const uint8_t *data;

@@ -7,6 +7,7 @@
 #include "common/arena.h"
 #include "engine/repo/chunk_map.h"
 #include "engine/repo/manifest.h"
+#include "engine/repo/moved.h"
 #include "engine/repo/reader.h"
 #include "engine/repo/repository_internal.h"
 
@@ -18,10 +19,19 @@ struct mos_reader {
     mos_arena *arena;
     Mosaajii__Engine__V1__Manifest *manifest;
     struct mos_record record;
-    // Of the manifest, in its order. The keys are wiped when the reader closes.
-    struct mos_pack *packs;
+    // Where the chunks lie, each pack once: those of the manifest, and in the place of those that were rewritten the packs they were moved
+    // to. The keys are wiped when the reader closes.
+    struct mos_pack_list list;
+    // The list's.
+    const struct mos_pack *packs;
     mos_aead **aeads;
     size_t pack_count;
+    // As the manifest names them, and where each of them begins in `packs`; MOS_NO_PACK for one of which nothing is needed.
+    struct mos_pack *named;
+    uint32_t *first;
+    size_t named_count;
+    // Shared, so that no pack vanishes meanwhile; -1 where it cannot be taken, as on a medium that is read only.
+    int lock;
     // Guards what follows.
     pthread_mutex_t mutex;
     // Footers: NULL until read; `tried` also where that failed.
@@ -38,8 +48,8 @@ struct mos_reader {
 
 // Reads the footer of a pack, once.
 mos_status mos_reader_load_pack(mos_reader *reader, size_t number, struct mos_error *error);
-// Where a chunk lies, after reading as many footers as it takes: the pack of the hint first (MOS_NO_PACK: none), then all. false: in no
-// pack whose footer could be read.
+// Where a chunk lies, after reading as many footers as it takes: the pack of the hint, by its position in the manifest, first (MOS_NO_PACK:
+// none), then all. false: in no pack whose footer could be read.
 bool mos_reader_locate(mos_reader *reader, const struct mos_chunk_id *id, uint32_t hint, struct mos_chunk_place *out);
 // Reads a chunk of the tree, whose pack the manifest names.
 mos_status mos_reader_chunk_in(mos_reader *reader, const struct mos_chunk_id *id, uint32_t hint, const struct mos_chunk **out,

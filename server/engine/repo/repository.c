@@ -18,7 +18,7 @@
 #define OBJECT_COPY "repository.copy"
 #define SECRET_FOLDER "keys/repository"
 
-static const char *const folders[] = {"backups", "index", "keys", "lock", "packs", "tmp"};
+static const char *const folders[] = {"aside", "backups", "index", "keys", "lock", "moved", "packs", "tmp"};
 #define FOLDER_COUNT (sizeof(folders) / sizeof(folders[0]))
 
 void mos_chunk_id_of(const struct mos_repository_keys *keys, const void *data, size_t size_bytes, struct mos_chunk_id *out) {
@@ -28,6 +28,16 @@ void mos_chunk_id_of(const struct mos_repository_keys *keys, const void *data, s
 mos_status mos_backup_id_check(const char *backup_id, struct mos_error *error) {
     return mos_id_valid(backup_id) ? MOS_OK
                                    : mos_fail(error, MOS_NOT_FOUND, "no backup can have the id %.64s: it is not a UUID", backup_id);
+}
+
+static struct mos_key_binding secret_binding(const mos_repository *repository) {
+    struct mos_key_binding binding = {.repository_hash = repository->object_hash};
+    memcpy(binding.repository_id, repository->id, sizeof(binding.repository_id));
+    return binding;
+}
+
+struct mos_key_binding mos_secret_key_binding(const mos_repository *repository) {
+    return secret_binding(repository);
 }
 
 struct mos_key_binding mos_backup_key_binding(const mos_repository *repository, const char *backup_id) {
@@ -48,12 +58,6 @@ mos_status mos_backup_key_load(const mos_repository *repository, const char *bac
     mos_status status = mos_key_load(repository->root, folder, repository->keyring, &binding, out_key, out_version, error);
     // The backup is there, its key is not: that is damage.
     return status == MOS_NOT_FOUND ? mos_fail(error, MOS_CORRUPT, "%s holds no key", folder) : status;
-}
-
-static struct mos_key_binding secret_binding(const mos_repository *repository) {
-    struct mos_key_binding binding = {.repository_hash = repository->object_hash};
-    memcpy(binding.repository_id, repository->id, sizeof(binding.repository_id));
-    return binding;
 }
 
 static void derive_keys(mos_repository *repository, const struct mos_key *secret) {
@@ -162,7 +166,7 @@ static mos_status check_empty(const mos_repository *repository, struct mos_error
 
 static mos_status write_objects(mos_repository *repository, struct mos_error *error) {
     uint8_t object[OBJECT_BYTES];
-    uint8_t wrapped[MOS_KEY_OBJECT_BYTES];
+    MOS_CLEANUP_BUFFER struct mos_buffer wrapped = {0};
     char name[MOS_OBJECT_NAME_BYTES];
     MOS_CLEANUP_KEY struct mos_key secret;
     mos_random(repository->id, sizeof(repository->id));
@@ -171,10 +175,13 @@ static mos_status write_objects(mos_repository *repository, struct mos_error *er
     mos_sha256(object, sizeof(object), repository->object_hash);
     uint32_t version = mos_keyring_active_version(repository->keyring);
     struct mos_key_binding binding = secret_binding(repository);
-    mos_key_object_seal(mos_keyring_key(repository->keyring, version), version, &binding, &secret, wrapped);
+    mos_status status = mos_key_wrap(repository->keyring, version, &binding, &secret, &wrapped, error);
+    if (status != MOS_OK) {
+        return status;
+    }
     derive_keys(repository, &secret);
     snprintf(name, sizeof(name), SECRET_FOLDER "/%u", version);
-    mos_status status = mos_file_write(repository->root, name, wrapped, sizeof(wrapped), error);
+    status = mos_file_write(repository->root, name, wrapped.data, wrapped.size_bytes, error);
     if (status == MOS_OK) {
         status = mos_file_write(repository->root, OBJECT, object, sizeof(object), error);
     }
@@ -222,7 +229,8 @@ static mos_status load_secret(mos_repository *repository, struct mos_error *erro
         mos_key_load(repository->root, SECRET_FOLDER, repository->keyring, &binding, &secret, &version, &repository->keys_error);
     if (status == MOS_OK) {
         derive_keys(repository, &secret);
-    } else if (status == MOS_FAILED_PRECONDITION) {
+    } else if (status != MOS_CORRUPT && status != MOS_NOT_FOUND) {
+        // The wrong keyring, or a KMS that does not answer: nothing is lost, and nothing can be done now.
         if (error) {
             *error = repository->keys_error;
         }
@@ -265,7 +273,7 @@ mos_status mos_repository_open(const char *path, const mos_keyring *keyring, mos
     return MOS_OK;
 }
 
-void mos_repository_complete(const mos_repository *repository) {
+static void complete(const mos_repository *repository) {
     const char *const names[] = {OBJECT, OBJECT_COPY};
     uint8_t object[OBJECT_BYTES];
     int64_t size;
@@ -277,6 +285,21 @@ void mos_repository_complete(const mos_repository *repository) {
             mos_log_warning("repository object could not be completed", MOS_TEXT("error", error.message));
         }
     }
+}
+
+void mos_repository_tidy(const mos_repository *repository, int64_t *inout_bytes) {
+    struct mos_names names;
+    if (mos_folder_list(repository->root, "tmp", &names, NULL) == MOS_OK) {
+        for (size_t i = 0; i < names.count; i++) {
+            char name[300];
+            int64_t size = 0;
+            snprintf(name, sizeof(name), "tmp/%s", names.names[i]);
+            mos_file_size(repository->root, name, &size, NULL);
+            *inout_bytes += mos_file_remove(repository->root, name, NULL) == MOS_OK ? size : 0;
+        }
+        mos_names_free(&names);
+    }
+    complete(repository);
 }
 
 const char *mos_repository_path(const mos_repository *repository) {

@@ -74,6 +74,8 @@ mos_status mos_repository_delete(mos_repository *repository, const char *backup_
 
 // Makes the local index anew from all manifests, for when index/ was lost. Backups that cannot be read are left out and counted.
 mos_status mos_repository_rebuild_index(mos_repository *repository, int64_t *out_unreadable, struct mos_error *error);
+// The same from nothing, for when the index is there and not to be trusted.
+mos_status mos_repository_repair_index(mos_repository *repository, int64_t *out_unreadable, struct mos_error *error);
 // Takes packs out of the local index, so that no later backup relies on them; their chunks are written again when next seen.
 // `pack_ids`: count times MOS_PACK_ID_BYTES.
 mos_status mos_repository_distrust_packs(mos_repository *repository, const uint8_t *pack_ids, size_t count, struct mos_error *error);

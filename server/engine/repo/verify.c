@@ -63,21 +63,23 @@ static void check_key_object(mos_verify *verify, const char *name, uint32_t vers
     MOS_CLEANUP_BUFFER struct mos_buffer object = {0};
     MOS_CLEANUP_KEY struct mos_key key;
     struct mos_error error = {0};
-    // One byte more, so that a longer object is seen and not refused.
-    mos_status status = mos_file_read(verify->repository->root, name, 2 * MOS_KEY_OBJECT_BYTES, &object, &error);
+    // More than it may have, so that a longer object is seen and not refused.
+    mos_status status = mos_file_read(verify->repository->root, name, MOS_KEY_OBJECT_LIMIT_BYTES, &object, &error);
     if (status != MOS_OK) {
         fault(verify, FAULT_SIZE, "%s", error.message);
         return;
     }
     count_object(verify, object.size_bytes);
-    if (object.size_bytes != MOS_KEY_OBJECT_BYTES) {
+    const mos_keyring *keyring = verify->repository->keyring;
+    bool remote = keyring && mos_keyring_reference(keyring, version);
+    if (keyring && !remote && object.size_bytes != MOS_KEY_OBJECT_BYTES) {
         fault(verify, FAULT_SIZE, "%s has %zu bytes instead of %d", name, object.size_bytes, MOS_KEY_OBJECT_BYTES);
     }
     if (!mos_object_digest_fits(object.data, object.size_bytes)) {
         fault(verify, FAULT_CHECKSUM, "%s does not have its checksum", name);
     }
-    const struct mos_key *kek = verify->repository->keyring ? mos_keyring_key(verify->repository->keyring, version) : NULL;
-    if (kek && !mos_key_object_open(kek, version, binding, object.data, object.size_bytes, &key)) {
+    if (keyring && mos_keyring_has(keyring, version) &&
+        mos_key_unwrap(keyring, version, binding, object.data, object.size_bytes, &key, &error) != MOS_OK) {
         fault(verify, FAULT_ENCRYPTION, "%s does not open", name);
     }
 }
@@ -151,8 +153,34 @@ static bool has_keys(mos_repository *repository, const char *backup_id) {
     return found;
 }
 
+static void check_shared(mos_verify *verify) {
+    const mos_repository *repository = verify->repository;
+    struct mos_key_binding secret = {.repository_hash = repository->object_hash};
+    memcpy(secret.repository_id, repository->id, sizeof(secret.repository_id));
+    check_repository_object(verify, "repository");
+    check_repository_object(verify, "repository.copy");
+    check_keys(verify, "keys/repository", &secret);
+}
+
+void mos_verify_shared(mos_repository *repository, void (*report)(void *context, const char *message), void *context,
+                       struct mos_verify_result *out) {
+    mos_verify verify = {.repository = repository, .report = report, .context = context, .mutex = PTHREAD_MUTEX_INITIALIZER};
+    check_shared(&verify);
+    mos_verify_result(&verify, out);
+    pthread_mutex_destroy(&verify.mutex);
+}
+
 mos_status mos_verify_begin(mos_repository *repository, const char *backup_id, void (*report)(void *context, const char *message),
                             void *context, mos_verify **out, struct mos_error *error) {
+    mos_status status = mos_verify_begin_backup(repository, backup_id, report, context, out, error);
+    if (status == MOS_OK) {
+        check_shared(*out);
+    }
+    return status;
+}
+
+mos_status mos_verify_begin_backup(mos_repository *repository, const char *backup_id, void (*report)(void *context, const char *message),
+                                   void *context, mos_verify **out, struct mos_error *error) {
     mos_status status = mos_backup_id_check(backup_id, error);
     if (status != MOS_OK) {
         return status;
@@ -180,14 +208,9 @@ mos_status mos_verify_begin(mos_repository *repository, const char *backup_id, v
     pthread_mutex_init(&verify->mutex, NULL);
     verify->good = mos_calloc(mos_verify_packs(verify) + 1, sizeof(*verify->good));
     verify->damaged_packs = mos_calloc(mos_verify_packs(verify) + 1, MOS_PACK_ID_BYTES);
-    struct mos_key_binding secret = {.repository_hash = repository->object_hash};
     struct mos_key_binding backup = mos_backup_key_binding(repository, backup_id);
     char folder[MOS_OBJECT_NAME_BYTES];
-    memcpy(secret.repository_id, repository->id, sizeof(secret.repository_id));
     mos_backup_keys_name(backup_id, folder);
-    check_repository_object(verify, "repository");
-    check_repository_object(verify, "repository.copy");
-    check_keys(verify, "keys/repository", &secret);
     check_keys(verify, folder, &backup);
     check_manifest(verify);
     if (!reader) {
@@ -371,6 +394,59 @@ mos_status mos_verify_pack(mos_verify *verify, size_t index, struct mos_error *e
         *error = cause;
     }
     return status;
+}
+
+const uint8_t *mos_verify_pack_id(const mos_verify *verify, size_t index) {
+    return verify->reader->packs[index].id;
+}
+
+mos_status mos_verify_pack_presence(mos_verify *verify, size_t index, struct mos_error *error) {
+    const struct mos_pack *pack = &verify->reader->packs[index];
+    char name[MOS_OBJECT_NAME_BYTES];
+    struct mos_error cause = {0};
+    int64_t size = 0;
+    mos_pack_name(pack->id, name);
+    mos_status status = mos_file_size(verify->repository->root, name, &size, &cause);
+    if (status != MOS_OK && status != MOS_NOT_FOUND && status != MOS_CORRUPT) {
+        if (error) {
+            *error = cause;
+        }
+        return status;
+    }
+    count_object(verify, 0);
+    if (status != MOS_OK) {
+        fault(verify, FAULT_SIZE, "%s", cause.message);
+    } else if ((uint64_t)size != pack->size_bytes) {
+        fault(verify, FAULT_SIZE, "%s has %lld bytes instead of %llu", name, (long long)size, (unsigned long long)pack->size_bytes);
+        status = MOS_CORRUPT;
+    } else {
+        status = mos_reader_load_pack(verify->reader, index, &cause);
+        if (status != MOS_OK) {
+            fault(verify, FAULT_ENCRYPTION, "%s", cause.message);
+        }
+    }
+    if (status != MOS_OK) {
+        note_damaged(verify, pack);
+    }
+    return MOS_OK;
+}
+
+void mos_verify_bad_chunks(const mos_verify *verify, size_t index, void (*visit)(void *context, const struct mos_chunk_id *id),
+                           void *context) {
+    const uint8_t *good = atomic_load(&verify->good[index]);
+    pthread_mutex_lock(&verify->reader->mutex);
+    const struct mos_frame *frames = verify->reader->frames[index];
+    pthread_mutex_unlock(&verify->reader->mutex);
+    for (uint32_t i = 0; frames && good && i < verify->reader->packs[index].frame_count; i++) {
+        if (!good[i]) {
+            visit(context, &frames[i].id);
+        }
+    }
+}
+
+bool mos_verify_chunk_found(const mos_verify *verify, const struct mos_chunk_id *id) {
+    struct mos_chunk_place place;
+    return verify->reader && mos_reader_locate(verify->reader, id, MOS_NO_PACK, &place);
 }
 
 bool mos_verify_chunk_damaged(const mos_verify *verify, const struct mos_chunk_id *id) {

@@ -41,6 +41,9 @@ struct mos_writer {
     char backup_id[MOS_ID_TEXT_BYTES];
     int lock;
     struct mos_key *data_key;
+    // The data key's object, made at the beginning: a KMS that is away stops a backup before it has written anything.
+    struct mos_buffer key_object;
+    uint32_t key_version;
     mos_index *index;
     struct shard shards[SHARDS];
     // Of the index's packs: whether this backup refers to them.
@@ -252,16 +255,8 @@ static void tidy(mos_repository *repository) {
     if (mos_lock_take(repository->root, MOS_LOCK_RUNNING, true, false, &lock, NULL) != MOS_OK) {
         return;
     }
-    struct mos_names names;
-    if (mos_folder_list(repository->root, "tmp", &names, NULL) == MOS_OK) {
-        for (size_t i = 0; i < names.count; i++) {
-            char name[300];
-            snprintf(name, sizeof(name), "tmp/%s", names.names[i]);
-            mos_file_remove(repository->root, name, NULL);
-        }
-        mos_names_free(&names);
-    }
-    mos_repository_complete(repository);
+    int64_t freed_bytes = 0;
+    mos_repository_tidy(repository, &freed_bytes);
     mos_close_cleanup(&lock);
 }
 
@@ -287,6 +282,14 @@ static mos_status check_absent(const mos_writer *writer, struct mos_error *error
     mos_status status = mos_file_size(writer->repository->root, name, &size, NULL);
     return status == MOS_NOT_FOUND ? MOS_OK
                                    : mos_fail(error, MOS_ALREADY_EXISTS, "the repository has a backup %s already", writer->backup_id);
+}
+
+static mos_status wrap_key(mos_writer *writer, struct mos_error *error) {
+    const mos_keyring *keyring = writer->repository->keyring;
+    struct mos_key_binding binding = mos_backup_key_binding(writer->repository, writer->backup_id);
+    writer->key_version = mos_keyring_active_version(keyring);
+    mos_status status = mos_key_wrap(keyring, writer->key_version, &binding, writer->data_key, &writer->key_object, error);
+    return status == MOS_OK ? MOS_OK : mos_fail_context(error, "the backup's key cannot be wrapped");
 }
 
 mos_status mos_writer_begin(mos_repository *repository, const struct mos_writer_options *options, mos_writer **out,
@@ -318,6 +321,7 @@ mos_status mos_writer_begin(mos_repository *repository, const struct mos_writer_
     tidy(repository);
     status = mos_lock_take(repository->root, MOS_LOCK_RUNNING, false, true, &writer->lock, error);
     status = status == MOS_OK ? check_absent(writer, error) : status;
+    status = status == MOS_OK ? wrap_key(writer, error) : status;
     status = status == MOS_OK ? open_index(writer, error) : status;
     if (status != MOS_OK) {
         mos_writer_free(writer);
@@ -351,6 +355,7 @@ void mos_writer_free(mos_writer *writer) {
     }
     pthread_mutex_destroy(&writer->mutex);
     mos_secret_free(writer->data_key, sizeof(*writer->data_key));
+    mos_buffer_free(&writer->key_object);
     mos_close_cleanup(&writer->lock);
     free(writer);
 }
@@ -447,17 +452,12 @@ static mos_status commit_manifest(mos_writer *writer, Mosaajii__Engine__V1__Back
 }
 
 static mos_status write_key(mos_writer *writer, struct mos_record *out, struct mos_error *error) {
-    uint8_t object[MOS_KEY_OBJECT_BYTES];
     char name[2 * MOS_OBJECT_NAME_BYTES];
     char folder[MOS_OBJECT_NAME_BYTES];
-    const mos_keyring *keyring = writer->repository->keyring;
-    uint32_t version = mos_keyring_active_version(keyring);
-    struct mos_key_binding binding = mos_backup_key_binding(writer->repository, writer->backup_id);
-    mos_key_object_seal(mos_keyring_key(keyring, version), version, &binding, writer->data_key, object);
     mos_backup_keys_name(writer->backup_id, folder);
-    snprintf(name, sizeof(name), "%s/%u", folder, version);
-    snprintf(out->key_id, sizeof(out->key_id), "local/%u", version);
-    return mos_file_write(writer->repository->root, name, object, sizeof(object), error);
+    snprintf(name, sizeof(name), "%s/%u", folder, writer->key_version);
+    mos_keyring_key_id(writer->repository->keyring, writer->key_version, out->key_id);
+    return mos_file_write(writer->repository->root, name, writer->key_object.data, writer->key_object.size_bytes, error);
 }
 
 static mos_status finish(mos_writer *writer, Mosaajii__Engine__V1__BackupInfo *info, struct mos_record *out, struct mos_error *error) {

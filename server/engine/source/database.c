@@ -40,7 +40,7 @@ Mosaajii__Engine__V1__Table *mos_database_add_table(struct mos_database_tables *
         tables->capacity = tables->capacity ? tables->capacity * 2 : 16;
         Mosaajii__Engine__V1__Table **grown = mos_arena_array(arena, Mosaajii__Engine__V1__Table *, tables->capacity);
         if (tables->count) {
-            memcpy(grown, tables->list, tables->count * sizeof(*grown));
+            memcpy(grown, tables->list, tables->count * sizeof(Mosaajii__Engine__V1__Table *));
         }
         tables->list = grown;
     }
@@ -57,7 +57,7 @@ static int by_name(const void *a, const void *b) {
 
 void mos_database_sort_tables(struct mos_database_tables *tables) {
     if (tables->count) {
-        qsort(tables->list, tables->count, sizeof(*tables->list), by_name);
+        qsort(tables->list, tables->count, sizeof(Mosaajii__Engine__V1__Table *), by_name);
     }
 }
 

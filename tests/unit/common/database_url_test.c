@@ -100,3 +100,19 @@ MOS_TEST(the_same_account_is_known_in_other_words) {
     CU_ASSERT_FALSE(mos_database_url_is_server("/srv/postgresql://"));
     CU_ASSERT_FALSE(mos_database_url_is_server("sqlite:///x"));
 }
+
+// What comes back from its canonical form, in which each byte may take three.
+MOS_TEST(a_part_has_at_most_4096_bytes) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    char name[4098];
+    struct mos_database_url url, again;
+    struct mos_error error = {0};
+    memset(name, '&', sizeof(name) - 1);
+    name[4097] = 0;
+    CU_ASSERT_EQUAL(mos_database_url_parse("target", mos_arena_printf(arena, "mysql://h/%s", name), arena, &url, &error),
+                    MOS_INVALID_ARGUMENT);
+    name[4096] = 0;
+    MOS_ASSERT_OK(mos_database_url_parse("target", mos_arena_printf(arena, "mysql://h/%s", name), arena, &url, &error), &error);
+    MOS_ASSERT_OK(mos_database_url_parse("target", mos_database_url_format(&url, true, arena), arena, &again, &error), &error);
+    CU_ASSERT_STRING_EQUAL(again.name, name);
+}

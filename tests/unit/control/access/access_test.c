@@ -24,7 +24,9 @@ static void fixture_open(struct fixture *fixture, const char *jwt_secret) {
     mos_clock_fake(POS_NOW_NS);
     const char *path = mos_arena_printf(fixture->arena, "%s/catalog.db", fixture->folder);
     MOS_ASSERT_OK(mos_catalog_open(&fixture->catalog, path, &fixture->error), &fixture->error);
-    MOS_ASSERT_OK(mos_access_create(&fixture->access, fixture->catalog, jwt_secret, &fixture->error), &fixture->error);
+    MOS_ASSERT_OK(mos_access_create(&fixture->access, fixture->catalog,
+                                    &(struct mos_access_options){.jwt_secret = jwt_secret, .client_roles = ""}, &fixture->error),
+                  &fixture->error);
 }
 
 static void fixture_close(struct fixture *fixture) {

@@ -14,7 +14,7 @@ static bool may(const char *service, const char *method, enum mos_role role, con
     snprintf(path, sizeof(path), "/mosaajii.backup.v1.%s/%s", service, method);
     const struct mos_right *right = mos_right_find(path);
     CU_ASSERT_PTR_NOT_NULL_FATAL(right);
-    return mos_right_allows(right, role, rights);
+    return mos_right_allows(right, MOS_BY_TOKEN, role, rights);
 }
 
 MOS_TEST(the_roles_may_what_the_contract_says) {

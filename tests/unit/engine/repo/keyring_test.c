@@ -109,3 +109,83 @@ MOS_TEST(rotation_adds_a_version_and_keeps_the_old) {
     mos_keyring_free(keyring);
     mos_keyring_free(loaded);
 }
+
+MOS_TEST(a_remote_version_has_a_reference_and_no_key) {
+    mos_keyring *keyring = NULL;
+    struct mos_error error = {0};
+    char id[32];
+    const char text[] =
+        HEADER "1 decrypt-only " TIME " " KEY_1 "\n2 decrypt-only " TIME " vault:backup\n5 active " TIME " aws:alias/shop\n";
+    MOS_ASSERT_OK(mos_keyring_parse(text, strlen(text), &keyring, &error), &error);
+    CU_ASSERT_PTR_NULL(mos_keyring_key(keyring, 5));
+    CU_ASSERT_STRING_EQUAL(mos_keyring_reference(keyring, 5), "aws:alias/shop");
+    CU_ASSERT_PTR_NULL(mos_keyring_reference(keyring, 1));
+    mos_keyring_key_id(keyring, 5, id);
+    CU_ASSERT_STRING_EQUAL(id, "aws/5");
+    mos_keyring_key_id(keyring, 2, id);
+    CU_ASSERT_STRING_EQUAL(id, "vault/2");
+    mos_keyring_key_id(keyring, 1, id);
+    CU_ASSERT_STRING_EQUAL(id, "local/1");
+    mos_keyring_free(keyring);
+    static const char *const wrong[] = {"aws:", "gcp:key", "vault:a b", "aws", ""};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        char line[256];
+        snprintf(line, sizeof(line), HEADER "1 active " TIME " %s\n", wrong[i]);
+        CU_ASSERT_EQUAL(mos_keyring_parse(line, strlen(line), &keyring, NULL), MOS_CORRUPT);
+    }
+}
+
+MOS_TEST(a_sealed_keyring_opens_with_its_passphrase_alone) {
+    char path[4200];
+    mos_keyring *keyring = NULL;
+    struct mos_error error = {0};
+    snprintf(path, sizeof(path), "%s/keyring", mos_test_directory());
+    MOS_ASSERT_OK(mos_keyring_make(path, "correct horse", NULL, &keyring, &error), &error);
+    struct mos_key key = *mos_keyring_key(keyring, 1);
+    mos_keyring_free(keyring);
+    CU_ASSERT_EQUAL(mos_keyring_load(path, &keyring, &error), MOS_FAILED_PRECONDITION);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.message, "MOSAAJII_KEYRING_PASSPHRASE"));
+    CU_ASSERT_EQUAL(mos_keyring_load_sealed(path, "wrong", &keyring, &error), MOS_PERMISSION_DENIED);
+    MOS_ASSERT_OK(mos_keyring_load_sealed(path, "correct horse", &keyring, &error), &error);
+    CU_ASSERT_FALSE(mos_keyring_should_be_sealed(keyring));
+    CU_ASSERT_EQUAL(memcmp(mos_keyring_key(keyring, 1)->bytes, key.bytes, sizeof(key.bytes)), 0);
+    // It stays sealed when it is written anew.
+    MOS_ASSERT_OK(mos_keyring_rotate(keyring, path, &error), &error);
+    mos_keyring_free(keyring);
+    CU_ASSERT_EQUAL(mos_keyring_load(path, &keyring, &error), MOS_FAILED_PRECONDITION);
+    MOS_ASSERT_OK(mos_keyring_load_sealed(path, "correct horse", &keyring, &error), &error);
+    CU_ASSERT_EQUAL(mos_keyring_count(keyring), 2);
+    mos_keyring_free(keyring);
+}
+
+MOS_TEST(an_escrow_copy_brings_lost_versions_back) {
+    char path[4200];
+    mos_keyring *keyring = NULL;
+    mos_keyring *copy = NULL;
+    mos_keyring *other = NULL;
+    struct mos_error error = {0};
+    size_t added = 0;
+    MOS_CLEANUP_BUFFER struct mos_buffer escrow = {0};
+    snprintf(path, sizeof(path), "%s/keyring", mos_test_directory());
+    MOS_ASSERT_OK(mos_keyring_create(path, &keyring, &error), &error);
+    struct mos_key lost = *mos_keyring_key(keyring, 1);
+    MOS_ASSERT_OK(mos_keyring_seal(keyring, "escrow pass", &escrow, &error), &error);
+    MOS_ASSERT_OK(mos_keyring_rotate(keyring, path, &error), &error);
+    MOS_ASSERT_OK(mos_keyring_retire(keyring, path, 1, &error), &error);
+    CU_ASSERT_EQUAL(mos_keyring_unseal(escrow.data, escrow.size_bytes, "wrong", &copy, &error), MOS_PERMISSION_DENIED);
+    MOS_ASSERT_OK(mos_keyring_unseal(escrow.data, escrow.size_bytes, "escrow pass", &copy, &error), &error);
+    MOS_ASSERT_OK(mos_keyring_merge(keyring, copy, path, &added, &error), &error);
+    CU_ASSERT_EQUAL(added, 1);
+    CU_ASSERT_EQUAL(mos_keyring_active_version(keyring), 2);
+    CU_ASSERT_EQUAL(memcmp(mos_keyring_key(keyring, 1)->bytes, lost.bytes, sizeof(lost.bytes)), 0);
+    MOS_ASSERT_OK(mos_keyring_merge(keyring, copy, path, &added, &error), &error);
+    CU_ASSERT_EQUAL(added, 0);
+    // Somebody else's keys under the same numbers.
+    char elsewhere[4300];
+    snprintf(elsewhere, sizeof(elsewhere), "%s.other", path);
+    MOS_ASSERT_OK(mos_keyring_create(elsewhere, &other, &error), &error);
+    CU_ASSERT_EQUAL(mos_keyring_merge(keyring, other, path, &added, &error), MOS_ALREADY_EXISTS);
+    mos_keyring_free(keyring);
+    mos_keyring_free(copy);
+    mos_keyring_free(other);
+}

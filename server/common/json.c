@@ -1,4 +1,4 @@
-#include "control/access/json.h"
+#include "common/json.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -280,4 +280,18 @@ const struct mos_json *mos_json_member(const struct mos_json *json, const char *
 const char *mos_json_text(const struct mos_json *json, const char *name) {
     const struct mos_json *member = mos_json_member(json, name);
     return member && member->kind == MOS_JSON_STRING ? member->string : NULL;
+}
+
+void mos_json_append_text(struct mos_buffer *out, const char *text) {
+    mos_buffer_append_byte(out, '"');
+    for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
+        if (*c == '"' || *c == '\\') {
+            mos_buffer_printf(out, "\\%c", *c);
+        } else if (*c < ' ' || *c == 0x7f) {
+            mos_buffer_printf(out, "\\u%04x", *c);
+        } else {
+            mos_buffer_append_byte(out, *c);
+        }
+    }
+    mos_buffer_append_byte(out, '"');
 }

@@ -1,4 +1,4 @@
-#include "control/access/json.h"
+#include "common/json.h"
 
 #include <string.h>
 

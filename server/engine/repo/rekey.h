@@ -1,0 +1,35 @@
+// Key versions and what needs them: rewrapping, counting, retiring. Packs and manifests are never touched.
+#ifndef MOS_ENGINE_REPO_REKEY_H
+#define MOS_ENGINE_REPO_REKEY_H
+
+#include "engine/repo/repository.h"
+
+// What a rewrapping tells as it goes on.
+struct mos_rewrap_progress {
+    // This backup's key, or the repository secret ("repository"), is now under the active version: it was made so just now, or it was
+    // before.
+    void (*done)(void *context, const char *owner, bool now);
+    // One that cannot be: its key does not open.
+    void (*failed)(void *context, const char *owner, const char *reason);
+    // MOS_OK to go on.
+    mos_status (*check)(void *context, struct mos_error *error);
+    void *context;
+};
+
+// Wraps the repository secret and every backup's key under the active version, and then removes the objects of other versions. What has its
+// object already is left alone, so that a run that was interrupted is simply begun again. Backups may begin, end and be deleted
+// meanwhile. MOS_UNAVAILABLE: another one is at it. A KMS that fails ends it with its status.
+mos_status mos_repository_rewrap(mos_repository *repository, const struct mos_rewrap_progress *progress, struct mos_error *error);
+
+// Calls `visit` for every wrapped key with the version under which it opens first, until it returns something else than MOS_OK. With
+// `unwrap` each is opened, and `failure` says why one does not; without, the newest version there is counts. NULL: it is well.
+mos_status mos_repository_each_key(mos_repository *repository, bool unwrap,
+                                   mos_status (*visit)(void *context, const char *owner, uint32_t version, const char *failure,
+                                                       struct mos_error *error),
+                                   void *context, struct mos_error *error);
+
+// MOS_FAILED_PRECONDITION: something needs the version, or a backup runs. Else the keyring no longer holds it.
+mos_status mos_repository_retire_key(mos_repository *repository, mos_keyring *keyring, const char *keyring_path, uint32_t version,
+                                     struct mos_error *error);
+
+#endif
