@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "common/buffer.h"
-#include "common/text.h"
 #include "common/json.h"
+#include "common/text.h"
 
 // All that was let through is whole: text without invalid UTF-8, members with names that are found again, and no deeper than it may be.
 static void check(const struct mos_json *json, int depth) {
