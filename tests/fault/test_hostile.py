@@ -129,7 +129,10 @@ def good(start_shared, tmp_path_factory):
     make_files(source / "new", 10, 60_000, seed=33)
     client.backup("FILES")
     assert list((server.repository / "moved").iterdir())
-    return server.repository, server.keyring, source
+    # A copy, into which the server writes nothing more.
+    copy = tmp_path_factory.mktemp("good") / "repository"
+    shutil.copytree(server.repository, copy)
+    return copy, server.keyring, source
 
 
 def flip(path, generator, others):

@@ -15,6 +15,8 @@
 // Of one backup, however its packs were moved about.
 #define MOST_PACKS (1u << 20)
 
+static const uint8_t magic[4] = {'M', 'M', 'O', 'V'};
+
 void mos_moved_name(const uint8_t id[MOS_PACK_ID_BYTES], char out_name[MOS_OBJECT_NAME_BYTES]) {
     char hex[2 * MOS_PACK_ID_BYTES + 1];
     mos_hex_encode(id, MOS_PACK_ID_BYTES, hex);
@@ -32,7 +34,7 @@ mos_status mos_moved_write(int root, const struct mos_pack *pack, const struct m
     uint8_t header[HEADER_BYTES];
     // Room for all of it, so that no copy of the keys is left behind by growing.
     mos_buffer_reserve(&object, HEADER_BYTES + 16 + count * (LINE_BYTES + 32) + MOS_AEAD_TAG_BYTES + MOS_HASH_BYTES);
-    memcpy(header, "MMOV", 4);
+    memcpy(header, magic, sizeof(magic));
     mos_put_u16(header + 4, MOS_REPOSITORY_FORMAT);
     memcpy(header + 6, pack->id, MOS_PACK_ID_BYTES);
     mos_random(header + NONCE_AT, MOS_AEAD_NONCE_BYTES);
@@ -104,7 +106,7 @@ mos_status mos_moved_read(int root, const struct mos_pack *pack, struct mos_pack
     if (status != MOS_OK) {
         return status;
     }
-    if (object.size_bytes < HEADER_BYTES + MOS_AEAD_TAG_BYTES + MOS_HASH_BYTES || memcmp(object.data, "MMOV", 4) != 0 ||
+    if (object.size_bytes < HEADER_BYTES + MOS_AEAD_TAG_BYTES + MOS_HASH_BYTES || memcmp(object.data, magic, sizeof(magic)) != 0 ||
         mos_get_u16(object.data + 4) != MOS_REPOSITORY_FORMAT || memcmp(object.data + 6, pack->id, MOS_PACK_ID_BYTES) != 0 ||
         !mos_object_digest_fits(object.data, object.size_bytes)) {
         return mos_fail(error, MOS_CORRUPT, "the object %s is damaged", name);

@@ -2,7 +2,8 @@
 // real one does, appends it to the file `calls` of the repository, and follows the script named after the operation, line by line:
 //
 //   progress PHASE FILES BYTES TOTAL   warning PATH TEXT        entries COUNT MORE      record ID [ERROR]
-//   committed [ID]                     verification C E S TEXT  restoration FAILED      deletion BYTES
+//   committed [ID]                     verification C E S TEXT  restoration FAILED      deletion BYTES [PENDING]
+//   pruning BYTES                      checking VALID TEXT
 //   repository                         result STATUS WARNINGS TEXT
 //   bytes HEX     writes them as they are      flood    warns until nobody reads
 //   gate NAME     waits for the test           deaf     ignores SIGTERM and the end of the stream from here on
@@ -63,6 +64,10 @@ static const char *operation_of(const engine_request *request, const char **out_
     case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_DELETE:
         *out_backup_id = request->delete_->backup_id;
         return "delete";
+    case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_PRUNE:
+        return "prune";
+    case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_CHECK:
+        return "check";
     case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_LIST:
         *out_backup_id = request->list->backup_id;
         return "list";
@@ -192,10 +197,37 @@ static void restoration(const char *arguments) {
 static void deletion(const char *arguments) {
     Mosaajii__Engine__V1__Deletion message = MOSAAJII__ENGINE__V1__DELETION__INIT;
     engine_result result = MOSAAJII__ENGINE__V1__RESULT__INIT;
-    message.bytes_freed = atoll(arguments);
+    long long freed = 0, pending = 0;
+    sscanf(arguments, "%lld %lld", &freed, &pending);
+    message.bytes_freed = freed;
+    message.bytes_pending = pending;
     result.status = (char *)"OK";
     result.result_case = MOSAAJII__ENGINE__V1__RESULT__RESULT_DELETION;
     result.deletion = &message;
+    send_result(&result);
+}
+
+static void pruning(const char *arguments) {
+    Mosaajii__Engine__V1__PruneResult message = MOSAAJII__ENGINE__V1__PRUNE_RESULT__INIT;
+    engine_result result = MOSAAJII__ENGINE__V1__RESULT__INIT;
+    message.bytes_freed = atoll(arguments);
+    result.status = (char *)"OK";
+    result.result_case = MOSAAJII__ENGINE__V1__RESULT__RESULT_PRUNE;
+    result.prune = &message;
+    send_result(&result);
+}
+
+static void checking(const char *arguments) {
+    Mosaajii__Engine__V1__CheckResult message = MOSAAJII__ENGINE__V1__CHECK_RESULT__INIT;
+    engine_result result = MOSAAJII__ENGINE__V1__RESULT__INIT;
+    char *errors[] = {(char *)arguments + 2};
+    message.valid = arguments[0] == '1';
+    message.errors = errors;
+    message.n_errors = message.valid ? 0 : 1;
+    message.error_count = (int64_t)message.n_errors;
+    result.status = (char *)"OK";
+    result.result_case = MOSAAJII__ENGINE__V1__RESULT__RESULT_CHECK;
+    result.check = &message;
     send_result(&result);
 }
 
@@ -294,6 +326,10 @@ static void obey(const engine_request *request, const char *backup_id, const cha
         restoration(arguments);
     } else if (strcmp(word, "deletion") == 0) {
         deletion(arguments);
+    } else if (strcmp(word, "pruning") == 0) {
+        pruning(arguments);
+    } else if (strcmp(word, "checking") == 0) {
+        checking(arguments);
     } else if (strcmp(word, "repository") == 0) {
         repository();
     } else if (strcmp(word, "result") == 0) {

@@ -266,3 +266,93 @@ MOS_TEST(a_restore_with_files_that_failed_has_warnings) {
     }
     fixture_end(&fixture);
 }
+
+// ---- Work on the whole repository ----
+
+MOS_TEST(a_prune_and_a_check_are_jobs_of_no_backup) {
+    struct jobs_fixture fixture;
+    fixture_start(&fixture, 1);
+    char id[MOS_ID_TEXT_BYTES];
+    fixture_script(&fixture, "prune", "progress marking 0 0 0\npruning 12\n");
+    MOS_ASSERT_OK(mos_queue_prune(fixture.queue, 0, false, "tester", id, &fixture.error), &fixture.error);
+    struct mos_job job = fixture_wait(&fixture, id);
+    expect(job, MOS_JOB_SUCCEEDED, "");
+    CU_ASSERT_EQUAL(job.kind, MOS_JOB_PRUNE);
+    CU_ASSERT_STRING_EQUAL(job.backup_id, "");
+    CU_ASSERT(job.result.size_bytes > 0);
+    fixture_script(&fixture, "check", "checking 1 \n");
+    MOS_ASSERT_OK(mos_queue_check(fixture.queue, 100, 0, false, "tester", id, &fixture.error), &fixture.error);
+    expect(fixture_wait(&fixture, id), MOS_JOB_SUCCEEDED, "");
+    // Damage is what the job is for, and yet it must not look as if all were well.
+    fixture_script(&fixture, "check", "checking 0 packs/ab/ab01 is missing\n");
+    MOS_ASSERT_OK(mos_queue_check(fixture.queue, 100, 0, false, "tester", id, &fixture.error), &fixture.error);
+    expect(fixture_wait(&fixture, id), MOS_JOB_FAILED, "packs/ab/ab01 is missing");
+    // An answer to another question.
+    fixture_script(&fixture, "check", "pruning 12\n");
+    MOS_ASSERT_OK(mos_queue_check(fixture.queue, 100, 0, false, "tester", id, &fixture.error), &fixture.error);
+    expect(fixture_wait(&fixture, id), MOS_JOB_FAILED, "did not say what became of it while the repository was being checked");
+    fixture_script(&fixture, "prune", "signal 9\n");
+    MOS_ASSERT_OK(mos_queue_prune(fixture.queue, 0, false, "tester", id, &fixture.error), &fixture.error);
+    expect(fixture_wait(&fixture, id), MOS_JOB_FAILED, "while the repository was being pruned");
+    fixture_end(&fixture);
+}
+
+MOS_TEST(there_is_one_prune_at_a_time) {
+    struct jobs_fixture fixture;
+    fixture_start(&fixture, 2);
+    char id[MOS_ID_TEXT_BYTES], other[MOS_ID_TEXT_BYTES];
+    fixture_make_gate(&fixture, "gate");
+    fixture_script(&fixture, "prune", "gate gate\npruning 1\n");
+    fixture_script(&fixture, "check", "checking 1 \n");
+    MOS_ASSERT_OK(mos_queue_prune(fixture.queue, 0, false, "tester", id, &fixture.error), &fixture.error);
+    int gate = fixture_meet(&fixture, "gate");
+    CU_ASSERT_EQUAL(mos_queue_prune(fixture.queue, 0, false, "tester", other, &fixture.error), MOS_FAILED_PRECONDITION);
+    CU_ASSERT_PTR_NOT_NULL(strstr(fixture.error.message, id));
+    // A check beside it is something else.
+    MOS_ASSERT_OK(mos_queue_check(fixture.queue, 0, 0, false, "tester", other, &fixture.error), &fixture.error);
+    expect(fixture_wait(&fixture, other), MOS_JOB_SUCCEEDED, "");
+    close(gate);
+    expect(fixture_wait(&fixture, id), MOS_JOB_SUCCEEDED, "");
+    fixture_script(&fixture, "prune", "pruning 1\n");
+    MOS_ASSERT_OK(mos_queue_prune(fixture.queue, 0, false, "tester", id, &fixture.error), &fixture.error);
+    expect(fixture_wait(&fixture, id), MOS_JOB_SUCCEEDED, "");
+    fixture_end(&fixture);
+}
+
+MOS_TEST(what_a_deletion_had_to_leave_is_pruned_when_no_backup_runs_any_more) {
+    struct jobs_fixture fixture;
+    fixture_start(&fixture, 2);
+    char gone[MOS_ID_TEXT_BYTES], running[MOS_ID_TEXT_BYTES], deletion[MOS_ID_TEXT_BYTES];
+    fixture_run_backup(&fixture, "committed\n", gone);
+    fixture_script(&fixture, "prune", "pruning 1\n");
+    fixture_make_gate(&fixture, "gate");
+    fixture_script(&fixture, "backup", "gate gate\ncommitted\n");
+    fixture_order(&fixture, false, running);
+    int gate = fixture_meet(&fixture, "gate");
+    fixture_script(&fixture, "delete", "deletion 5 7\n");
+    MOS_ASSERT_OK(mos_queue_delete(fixture.queue, gone, "tester", deletion, &fixture.error), &fixture.error);
+    expect(fixture_wait(&fixture, deletion), MOS_JOB_SUCCEEDED, "");
+    CU_ASSERT_STRING_EQUAL(fixture_job_of(&fixture, NULL, MOS_JOB_PRUNE).id, "");
+    close(gate);
+    fixture_wait(&fixture, fixture_job_of(&fixture, running, MOS_JOB_BACKUP).id);
+    struct mos_job prune;
+    do {
+        int64_t seen = mos_catalog_last_event(fixture.catalog);
+        prune = fixture_job_of(&fixture, NULL, MOS_JOB_PRUNE);
+        if (!*prune.id) {
+            mos_catalog_wait_events(fixture.catalog, seen, fixture_never, NULL);
+        }
+    } while (!*prune.id);
+    expect(fixture_wait(&fixture, prune.id), MOS_JOB_SUCCEEDED, "");
+    // A deletion that left nothing behind asks for nothing.
+    int prunes = fixture_calls(&fixture, "prune");
+    fixture_script(&fixture, "delete", "deletion 5 0\n");
+    MOS_ASSERT_OK(mos_queue_delete(fixture.queue, running, "tester", deletion, &fixture.error), &fixture.error);
+    expect(fixture_wait(&fixture, deletion), MOS_JOB_SUCCEEDED, "");
+    mos_queue_stop(fixture.queue);
+    CU_ASSERT_EQUAL(fixture_calls(&fixture, "prune"), prunes);
+    CU_ASSERT_EQUAL(prunes, 1);
+    mos_queue_destroy(fixture.queue);
+    mos_catalog_close(fixture.catalog);
+    mos_arena_destroy(fixture.arena);
+}

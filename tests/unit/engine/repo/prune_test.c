@@ -232,6 +232,44 @@ MOS_TEST(a_running_backup_keeps_what_it_may_know_and_is_not_held_up) {
     fixture_close(&fixture);
 }
 
+static void commit_meanwhile(void *context, const char *phase, int64_t bytes_done, int64_t bytes_total) {
+    mos_writer **writer = context;
+    (void)bytes_done;
+    (void)bytes_total;
+    if (*writer && strcmp(phase, "rewriting") == 0) {
+        struct mos_record record;
+        struct mos_error error = {0};
+        Mosaajii__Engine__V1__BackupInfo info = MOSAAJII__ENGINE__V1__BACKUP_INFO__INIT;
+        MOS_ASSERT_OK(mos_writer_finish(*writer, &info, &record, &error), &error);
+        mos_writer_free(*writer);
+        *writer = NULL;
+    }
+}
+
+MOS_TEST(a_backup_that_is_committed_during_the_prune_keeps_what_it_needs) {
+    struct fixture fixture;
+    struct mos_error error = {0};
+    struct mos_pruning pruning;
+    mos_writer *writer = NULL;
+    make_mostly_dead(&fixture);
+    struct mos_writer_options options = {.backup_id = ID_C, .compression_level = 1, .workers = 1};
+    MOS_ASSERT_OK(mos_writer_begin(fixture.repository, &options, &writer, &error), &error);
+    MOS_ASSERT_OK(put_file(writer, "/data/0000", 30, FILE_BYTES, &error), &error);
+    // After the trees were walked, and before anything is removed.
+    const struct mos_prune_options prune_options = {.progress = commit_meanwhile, .context = &writer};
+    MOS_ASSERT_OK(mos_repository_prune(fixture.repository, &prune_options, &pruning, &error), &error);
+    CU_ASSERT_PTR_NULL(writer);
+    CU_ASSERT_EQUAL(pruning.packs_rewritten, 1);
+    CU_ASSERT_EQUAL(count_in(&fixture, "aside") + count_in(&fixture, "moved"), 0);
+    CU_ASSERT_TRUE(good(&fixture, ID_C, 30, 1));
+    CU_ASSERT_TRUE(good(&fixture, ID_B, 1, 10));
+    prune(&fixture, 0, false, &pruning);
+    CU_ASSERT_TRUE(good(&fixture, ID_C, 30, 1));
+    CU_ASSERT_TRUE(good(&fixture, ID_B, 1, 10));
+    CU_ASSERT(packs_size(&fixture) < 13 * (int64_t)FILE_BYTES + 2000);
+    fixture_close(&fixture);
+}
+
 MOS_TEST(packs_of_a_deletion_beside_a_running_backup_go_with_the_next_prune) {
     struct fixture fixture;
     struct mos_error error = {0};
