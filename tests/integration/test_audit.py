@@ -183,9 +183,13 @@ def test_rows_changed_by_hand(server, statements, first_bad, word):
     if first_bad:
         assert answer.first_bad_sequence == first_bad and word in answer.message, answer
     # What was found out stays so, and what comes after is recorded all the same.
-    before = len(entries(client))
+    # The server's own acts, such as its look at the keys, come when they come.
+    def by_callers():
+        return len([entry for entry in entries(client) if entry.actor != "system"])
+
+    before = by_callers()
     client.call(client.admin.CreateToken, admin.CreateTokenRequest(name="later", role=admin.Token.VIEWER))
-    assert len(entries(client)) == before + 1
+    assert by_callers() == before + 1
     assert not verify(client).valid
     assert json.loads(server.cli("audit", "verify", "-o", "json", check=1).stdout)["firstBadSequence"] == answer.first_bad_sequence
 

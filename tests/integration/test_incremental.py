@@ -6,8 +6,11 @@ import shutil
 import sqlite3
 from pathlib import Path
 
+import pytest
+
 from support.api import pb, refused
 from support.data import differences, make_everything, make_files
+from support.program import BIN
 from support.rest import Gateway
 
 KIND = pb.FileChange.Kind
@@ -362,6 +365,7 @@ def test_differences_come_in_pages_over_every_way_in(start, tmp_path):
     assert server.cli_json("backup", "diff", second.id, second.id) == []
 
 
+@pytest.mark.skipif(not (BIN / "mosaajii-gateway").exists(), reason="the gateway is not built")
 def test_differences_over_rest(start, tmp_path):
     source = make_files(tmp_path / "source", 14, 100)
     server = start_settled(start, BACKUP_FILES_PATHS=source)
