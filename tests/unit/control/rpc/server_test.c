@@ -445,7 +445,8 @@ MOS_TEST(metadata_goes_both_ways) {
 struct watchman {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    int begun, ended;
+    // Read without the lock; what stands behind `ended` was written before it.
+    atomic_int begun, ended;
     mos_status last;
     struct mos_rpc_summary summary;
 };
@@ -475,9 +476,9 @@ static void end_watch(struct mos_call *call, mos_status status, const struct mos
     (void)call;
     struct watchman *man = user;
     pthread_mutex_lock(&man->lock);
-    man->ended++;
     man->last = status;
     man->summary = *summary;
+    man->ended++;
     pthread_mutex_unlock(&man->lock);
 }
 
