@@ -184,6 +184,31 @@ MOS_TEST(a_cut_or_missing_object_has_not_its_size) {
     fixture_close(&fixture);
 }
 
+static void lengthen(const char *path, void *context) {
+    (void)context;
+    CU_ASSERT_EQUAL(truncate(path, INT64_C(1) << 40), 0);
+}
+
+// Read to its end, it would take hours.
+MOS_TEST(a_pack_of_a_terabyte_is_damage_without_reading_it) {
+    struct fixture fixture;
+    struct mos_error error = {0};
+    struct mos_record record;
+    struct mos_verify_result result;
+    char path[4500];
+    fixture_open(&fixture);
+    MOS_ASSERT_OK(make_backup(&fixture, ID_A, 1, 10, &record, &error), &error);
+    snprintf(path, sizeof(path), "%s/packs", fixture.path);
+    each_file(path, lengthen, NULL);
+    verify_all(&fixture, ID_A, NULL, NULL, &result);
+    CU_ASSERT_FALSE(result.size_valid);
+    CU_ASSERT_FALSE(result.checksum_valid);
+    // What the manifest names is still there.
+    CU_ASSERT_TRUE(result.encryption_valid);
+    CU_ASSERT(result.bytes_checked < 1 << 20);
+    fixture_close(&fixture);
+}
+
 MOS_TEST(a_pipe_or_link_in_place_of_a_pack_is_damage) {
     struct fixture fixture;
     struct mos_error error = {0};
