@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -19,7 +20,7 @@ struct mos_interrupt {
 };
 
 // Readable once a signal has come. A handler knows nothing but what is global.
-static int signalled = -1;
+static atomic_int signalled = -1;
 
 static const int signals[] = {SIGINT, SIGTERM};
 

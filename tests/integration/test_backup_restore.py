@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -217,3 +218,18 @@ def test_listing_shows_what_a_backup_holds(start, tmp_path):
     assert [path.read_bytes() for path in (server.restore_root / "odd").rglob("*") if path.is_file()] == [
         b"content of not utf-8 \xff\xfe\x80"
     ]
+
+
+def test_further_names_are_restored_without_the_first(start, tmp_path):
+    source = tmp_path / "source"
+    (source / "a").mkdir(parents=True)
+    (source / "b").mkdir()
+    (source / "a/first").write_text("one content, three names")
+    for name in ("second", "third"):
+        os.link(source / "a/first", source / "b" / name)
+    server = start(BACKUP_FILES_PATHS=source)
+    client = server.client()
+    backup = client.backup("FILES")
+    client.restore(backup.id, server.restore_root / "some", include=[f"{source}/b"])
+    second, third = (Path(f"{server.restore_root}/some{source}/b/{name}") for name in ("second", "third"))
+    assert second.read_text() == "one content, three names" and second.samefile(third)

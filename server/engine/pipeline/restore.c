@@ -181,7 +181,8 @@ static bool is_selected(const struct restore *restore, const char *path, size_t 
 
 // The content stands under a name that is not selected: it is fetched from there for the first of the names that are.
 static mos_status restore_orphan(struct restore *restore, const struct mos_entry *entry, struct mos_error *error) {
-    if (mos_links_find(restore->orphans, entry->device, entry->inode, NULL)) {
+    size_t first_bytes;
+    if (mos_links_find(restore->orphans, entry->device, entry->inode, &first_bytes)) {
         restore->has_links = true;
         return MOS_OK;
     }

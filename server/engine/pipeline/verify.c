@@ -140,6 +140,11 @@ static mos_status find_hurt_files(struct verification *verification, mos_reader 
                 .data = mos_arena_memdup(verification->arena, entry->path, entry->path_bytes), .len = entry->path_bytes};
         }
         out->damaged_files += hurt;
+        struct mos_verify_result so_far;
+        mos_verify_result(verification->verify, &so_far);
+        if (hurt && so_far.error_count == 0) {
+            mos_verify_fault(verification->verify, "the content of files is in no readable pack of the backup");
+        }
         mos_job_advance(verification->job, 1, 0, entry->path, entry->path_bytes);
     }
     mos_tree_close(tree);
