@@ -233,3 +233,19 @@ def test_further_names_are_restored_without_the_first(start, tmp_path):
     client.restore(backup.id, server.restore_root / "some", include=[f"{source}/b"])
     second, third = (Path(f"{server.restore_root}/some{source}/b/{name}") for name in ("second", "third"))
     assert second.read_text() == "one content, three names" and second.samefile(third)
+
+
+def test_a_further_name_is_not_linked_to_what_was_kept(start, tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "first").write_text("of the backup")
+    os.link(source / "first", source / "second")
+    server = start(BACKUP_FILES_PATHS=source)
+    client = server.client()
+    backup = client.backup("FILES")
+    top = Path(f"{server.restore_root}/some{source}")
+    top.mkdir(parents=True)
+    (top / "first").write_text("newer, and kept")
+    job = client.restore(backup.id, server.restore_root / "some", good=False)
+    assert (top / "first").read_text() == "newer, and kept" and not (top / "second").exists()
+    assert job.status == pb.Job.SUCCEEDED_WITH_WARNINGS and job.restore.files_failed == 1, job

@@ -11,11 +11,17 @@ typedef Mosaajii__Engine__V1__Result result_message;
 // are made.
 static mos_status make_keyring(const Mosaajii__Engine__V1__Request *request, mos_keyring **out, struct mos_error *error) {
     mos_repository *repository;
-    if (mos_repository_open(request->repository, NULL, &repository, NULL) == MOS_OK) {
+    struct mos_error cause = {0};
+    mos_status status = mos_repository_open(request->repository, NULL, &repository, &cause);
+    if (status == MOS_OK) {
         mos_repository_close(repository);
         return mos_fail(error, MOS_FAILED_PRECONDITION,
                         "the repository %s exists, but its keyring %s does not: put the keyring back, or choose another repository",
                         request->repository, request->keyring);
+    }
+    if (status != MOS_NOT_FOUND) {
+        *error = cause;
+        return status;
     }
     return mos_keyring_make(request->keyring, request->keyring_passphrase, request->key_reference, out, error);
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/buffer.h"
+#include "common/clock.h"
 #include "common/text.h"
 #include "engine/pipeline/databases.h"
 #include "engine/pipeline/operation.h"
@@ -238,6 +239,22 @@ static mos_status restore_entry(struct restore *restore, mos_selection *selectio
 
 // ---- Further names ----
 
+// What stands at `path` is the file of the backup that the entry is a further name of, and not something else that was kept there.
+static bool is_restored(struct restore *restore, const struct mos_entry *entry, const char *path) {
+    struct stat found;
+    mos_tree_reader *tree;
+    const struct mos_entry *first = NULL;
+    if (!mos_target_stat(restore->target, path, &found) ||
+        mos_tree_open(restore->reader, entry->link_target, entry->link_target_bytes, &tree, NULL) != MOS_OK) {
+        return false;
+    }
+    bool same = mos_tree_next(tree, &first, NULL) == MOS_OK && first && strcmp(first->path, entry->link_target) == 0 &&
+                (int64_t)found.st_mtim.tv_sec * MOS_NS_PER_SECOND + found.st_mtim.tv_nsec == first->modified_unix_ns &&
+                (first->type != MOS_ENTRY_FILE || (S_ISREG(found.st_mode) && (uint64_t)found.st_size == first->size_bytes));
+    mos_tree_close(tree);
+    return same;
+}
+
 static mos_status link_entry(struct restore *restore, mos_selection *selection, const struct mos_entry *entry, bool leads,
                              struct mos_error *error) {
     (void)selection;
@@ -252,6 +269,11 @@ static mos_status link_entry(struct restore *restore, mos_selection *selection, 
             (link.link_target_bytes == entry->path_bytes && memcmp(link.link_target, entry->path, entry->path_bytes) == 0)) {
             return MOS_OK;
         }
+    }
+    if (!is_restored(restore, entry, link.link_target)) {
+        mos_job_warn(restore->job, entry->path, entry->path_bytes, "the file that it is a further name of was not restored");
+        count(restore, MOS_OUTCOME_FAILED);
+        return MOS_OK;
     }
     enum mos_outcome outcome = MOS_OUTCOME_FAILED;
     mos_status status = mos_target_link(restore->target, &link, &outcome, error);
