@@ -19,7 +19,7 @@ struct mos_interrupt {
     int stop;
 };
 
-// Readable once a signal has come. A handler knows nothing but what is global.
+// Readable once a signal has come. A handler knows nothing but what is global. Never closed: a handler may still be writing to it.
 static atomic_int signalled = -1;
 
 static const int signals[] = {SIGINT, SIGTERM};
@@ -60,7 +60,13 @@ mos_interrupt *mos_interrupt_begin(void) {
     mos_interrupt *interrupt = mos_calloc(1, sizeof(*interrupt));
     interrupt->canceller = mos_rpc_canceller_create();
     interrupt->stop = make_event();
-    signalled = make_event();
+    if (signalled < 0) {
+        signalled = make_event();
+    }
+    // What came in an earlier watch is over.
+    uint64_t earlier;
+    ssize_t drained = read(signalled, &earlier, sizeof(earlier));
+    (void)drained;
     if (pthread_create(&interrupt->thread, NULL, run, interrupt) != 0) {
         abort();
     }
@@ -92,8 +98,6 @@ void mos_interrupt_end(mos_interrupt *interrupt) {
     add_one(interrupt->stop);
     pthread_join(interrupt->thread, NULL);
     close(interrupt->stop);
-    close(signalled);
-    signalled = -1;
     mos_rpc_canceller_destroy(interrupt->canceller);
     free(interrupt);
 }
