@@ -48,18 +48,48 @@ mos_status mos_catalog_add_event(mos_catalog_session *session, struct mos_event 
     return status;
 }
 
-mos_status mos_catalog_list_events(mos_catalog_session *session, const char *job_id, const char *backup_id, int64_t after_sequence,
-                                   int limit, mos_arena *arena, struct mos_event **out, size_t *out_count, struct mos_error *error) {
-    MOS_CLEANUP_SQL struct mos_sql sql;
-    mos_status status =
-        mos_sql_begin(&sql, session,
-                      job_id ? "SELECT sequence, " COLUMNS " FROM events WHERE job_id = ? AND sequence > ? ORDER BY sequence LIMIT ?"
-                             : "SELECT sequence, " COLUMNS " FROM events WHERE backup_id = ? AND sequence > ? ORDER BY sequence LIMIT ?",
-                      error);
+mos_status mos_catalog_take_sequence(mos_catalog_session *session, int64_t *out, struct mos_error *error) {
+    // SQLite keeps the last number of an AUTOINCREMENT table in a row that is there from the first one on.
+    MOS_CLEANUP_SQL struct mos_sql insert;
+    mos_status status = mos_sql_begin(&insert, session,
+                                      "INSERT INTO sqlite_sequence(name, seq) SELECT 'events', 0 "
+                                      "WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'events')",
+                                      error);
+    if (status == MOS_OK) {
+        status = mos_sql_finish(&insert, error);
+    }
     if (status != MOS_OK) {
         return status;
     }
-    mos_sql_bind_text(&sql, job_id ? job_id : backup_id);
+    MOS_CLEANUP_SQL struct mos_sql sql;
+    status = mos_sql_begin(&sql, session, "UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'events' RETURNING seq", error);
+    bool row = false;
+    if (status == MOS_OK) {
+        status = mos_sql_step(&sql, &row, error);
+    }
+    if (status != MOS_OK) {
+        return status;
+    }
+    *out = mos_sql_take_number(&sql);
+    session->last_event = *out;
+    return MOS_OK;
+}
+
+mos_status mos_catalog_list_events(mos_catalog_session *session, const char *job_id, const char *backup_id, int64_t after_sequence,
+                                   int limit, mos_arena *arena, struct mos_event **out, size_t *out_count, struct mos_error *error) {
+    MOS_CLEANUP_SQL struct mos_sql sql;
+    mos_status status = mos_sql_begin(
+        &sql, session,
+        job_id      ? "SELECT sequence, " COLUMNS " FROM events WHERE job_id = ? AND sequence > ? ORDER BY sequence LIMIT ?"
+        : backup_id ? "SELECT sequence, " COLUMNS " FROM events WHERE backup_id = ? AND sequence > ? ORDER BY sequence LIMIT ?"
+                    : "SELECT sequence, " COLUMNS " FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?",
+        error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    if (job_id || backup_id) {
+        mos_sql_bind_text(&sql, job_id ? job_id : backup_id);
+    }
     mos_sql_bind_number(&sql, after_sequence);
     mos_sql_bind_number(&sql, limit);
     struct mos_event *events = mos_arena_array(arena, struct mos_event, (size_t)limit);

@@ -73,7 +73,10 @@ struct mos_event {
 };
 
 mos_status mos_catalog_add_event(mos_catalog_session *session, struct mos_event *event, struct mos_error *error);
-// Events after `after_sequence` in order, `limit` at most: those of a job, or, where job_id is NULL, of a backup.
+// A number for what is watched besides jobs (alerts, recovery runs) and has a table of its own: of the same row of numbers as events, so
+// that the same wait follows both. Only from a change.
+mos_status mos_catalog_take_sequence(mos_catalog_session *session, int64_t *out, struct mos_error *error);
+// Events after `after_sequence` in order, `limit` at most: those of a job; where job_id is NULL, of a backup; where both are, of all.
 mos_status mos_catalog_list_events(mos_catalog_session *session, const char *job_id, const char *backup_id, int64_t after_sequence,
                                    int limit, mos_arena *arena, struct mos_event **out, size_t *out_count, struct mos_error *error);
 // Of a job that has ended: removes all its progress events but the last.

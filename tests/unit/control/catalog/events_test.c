@@ -152,6 +152,31 @@ MOS_TEST(a_watcher_whose_call_is_over_is_woken) {
     fixture_close(&fixture);
 }
 
+static mos_status take(mos_catalog_session *session, void *out, struct mos_error *error) {
+    return mos_catalog_take_sequence(session, out, error);
+}
+
+MOS_TEST(what_has_a_table_of_its_own_is_numbered_with_the_events) {
+    struct catalog_fixture fixture;
+    fixture_open(&fixture);
+    int64_t first = 0;
+    int64_t third = 0;
+    MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, take, &first, &fixture.error), &fixture.error);
+    CU_ASSERT(first > 0);
+    CU_ASSERT_EQUAL(mos_catalog_last_event(fixture.catalog), first);
+    int64_t second = add(&fixture, MOS_EVENT_QUEUED, "j", "b", "");
+    CU_ASSERT_EQUAL(second, first + 1);
+    MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, take, &third, &fixture.error), &fixture.error);
+    CU_ASSERT_EQUAL(third, second + 1);
+    int64_t fourth = add(&fixture, MOS_EVENT_QUEUED, "other", "c", "");
+    CU_ASSERT_EQUAL(fourth, third + 1);
+    struct mos_event *events;
+    CU_ASSERT_EQUAL_FATAL(list(&fixture, NULL, NULL, 0, 10, &events), 2);
+    CU_ASSERT_EQUAL(events[1].sequence, fourth);
+    CU_ASSERT_EQUAL(list(&fixture, NULL, NULL, second, 10, &events), 1);
+    fixture_close(&fixture);
+}
+
 static mos_status add_and_fail(mos_catalog_session *session, void *event, struct mos_error *error) {
     mos_status status = mos_catalog_add_event(session, event, error);
     return status == MOS_OK ? mos_fail(error, MOS_ABORTED, "changed my mind") : status;
