@@ -31,9 +31,10 @@ fuzz: $(BUILD)/packages
 	@CC=clang cmake --preset fuzz >/dev/null && ninja -C $(BUILD)/fuzz
 	@deploy/fuzz.sh $(BUILD)/fuzz $(FUZZ_SECONDS)
 
-bench: build $(BUILD)/python/ready
+bench: build $(BUILD)/python/ready $(BUILD)/clients/ready
+	@cd tests/bench/load && go build -o $(BUILD)/tools/load .
 	@$(BUILD)/python/bin/python tests/bench/gateway.py --bin $(BUILD)/bin --gen $(BUILD)/python/gen
-	@$(BUILD)/python/bin/python tests/bench/run.py --bin $(BUILD)/bin --gen $(BUILD)/python/gen
+	@$(BUILD)/python/bin/python tests/bench/run.py --bin $(BUILD)/bin --gen $(BUILD)/python/gen --load $(BUILD)/tools/load
 
 coverage: $(BUILD)/packages $(BUILD)/python/ready $(BUILD)/tools/grpcurl $(BUILD)/clients/ready
 	@cmake --preset coverage >/dev/null && ninja -C $(BUILD)/coverage

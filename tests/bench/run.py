@@ -1,10 +1,9 @@
 """make bench: what the server bears, and how quick a backup is beside restic's. Prints one table; ends with 1 when a target was missed.
 
-    run.py --bin build/bin --gen build/python/gen [--seconds 60] [--source /usr/share] [--only load|backup]
+    run.py --bin build/bin --gen build/python/gen --load build/tools/load [--seconds 60] [--source /usr/share] [--only load|backup]
 """
 
 import argparse
-import asyncio
 import json
 import os
 import shutil
@@ -19,62 +18,6 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 CLIENTS, WATCHERS = 200, 100
-# Each client asks, waits, asks again: a thousand calls a second together.
-PAUSE = 0.2
-WORKERS = 2
-
-
-async def call_again_and_again(address, token, backup_id, seconds, clients, watchers):
-    """What one worker process does; answers its latencies in milliseconds, its events and its errors."""
-    import grpc
-
-    from support.api import backup_pb2_grpc, pb
-
-    metadata = [("authorization", f"Bearer {token}")]
-    latencies, errors, events = [], [], [0]
-    end = time.monotonic() + seconds
-
-    def connect():
-        # A connection of its own, as separate clients have.
-        channel = grpc.aio.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
-        return channel, backup_pb2_grpc.BackupServiceStub(channel)
-
-    async def ask(number):
-        channel, stub = connect()
-        await asyncio.sleep(PAUSE * number / clients)
-        while time.monotonic() < end:
-            begun = time.perf_counter()
-            try:
-                await stub.GetBackup(pb.GetBackupRequest(backup_id=backup_id), metadata=metadata, timeout=10)
-                latencies.append((time.perf_counter() - begun) * 1000)
-            except grpc.RpcError as error:
-                errors.append(str(error.code()))
-            await asyncio.sleep(PAUSE)
-        await channel.close()
-
-    async def watch():
-        channel, stub = connect()
-        sequence = 0
-        try:
-            while time.monotonic() < end:
-                # The newest backup, whichever is running now; its events to the end, then the next.
-                listed = await stub.ListBackups(pb.ListBackupsRequest(page_size=1), metadata=metadata, timeout=10)
-                newest = listed.backups[0].id
-                stream = stub.WatchBackup(pb.WatchBackupRequest(backup_id=newest, after_sequence=sequence), metadata=metadata)
-                try:
-                    async with asyncio.timeout(max(0.01, end - time.monotonic())):
-                        async for event in stream:
-                            sequence = event.sequence
-                            events[0] += 1
-                except TimeoutError:
-                    stream.cancel()
-                await asyncio.sleep(PAUSE)
-        except grpc.RpcError as error:
-            errors.append(str(error.code()))
-        await channel.close()
-
-    await asyncio.gather(*(ask(number) for number in range(clients)), *(watch() for _ in range(watchers)))
-    return {"latencies": latencies, "errors": errors, "events": events[0]}
 
 
 def resident_kb(pid):
@@ -85,12 +28,20 @@ def resident_kb(pid):
 
 
 def load(rows, options, folder):
+    import grpc
+
     from support.api import pb
     from support.program import Server
 
     server = Server(folder / "load", BACKUP_FILES_PATHS=options.source, BACKUP_CONFIG_PATHS="/etc/hostname").start()
+    # Started again at the same address without a log of each call, which this program would have to read: that takes the processor from
+    # those that are measured.
+    server.stop()
+    server.settings |= {"MOSAAJII_LISTEN": server.address, "MOSAAJII_LOG_LEVEL": "warning"}
+    server.launch()
     try:
         client = server.client()
+        grpc.channel_ready_future(client.channel).result(60)
         small = client.backup("CONFIGURATION")
         over = threading.Event()
         taken = []
@@ -105,30 +56,29 @@ def load(rows, options, folder):
 
         backing_up = threading.Thread(target=keep_backing_up)
         backing_up.start()
-        command = [sys.executable, __file__, "--bin", options.bin, "--gen", options.gen, "--worker", server.address, small.id]
-        workers = [
+        # Those who ask and those who watch are programs of their own: an answer is not to wait for its reader to be done with others' events.
+        clients, watchers = (
             subprocess.Popen(
-                [*command, str(options.seconds), str(CLIENTS // WORKERS), str(WATCHERS // WORKERS)],
+                [options.load, server.address, small.id, str(options.seconds), *map(str, numbers)],
                 env=os.environ | {"BENCH_TOKEN": server.token},
                 stdout=subprocess.PIPE,
             )
-            for _ in range(WORKERS)
-        ]
+            for numbers in ((CLIENTS, 0), (0, WATCHERS))
+        )
         memory = []
         end = time.monotonic() + options.seconds
         while time.monotonic() < end:
             memory.append(resident_kb(server.process.pid))
             time.sleep(0.5)
-        results = [json.loads(worker.communicate(timeout=120)[0]) for worker in workers]
+        asked, watched = (json.loads(program.communicate(timeout=120)[0]) for program in (clients, watchers))
         over.set()
         backing_up.join()
-        latencies = sorted(value for result in results for value in result["latencies"])
-        errors = [value for result in results for value in result["errors"]]
+        latencies, errors = sorted(asked["latencies"]), asked["errors"] + watched["errors"]
         third = max(1, len(memory) // 3)
         early, late = max(memory[third : 2 * third]), max(memory[-third:])
         name = f"{CLIENTS} clients, {WATCHERS} watchers, {options.seconds} s beside backups ({len(taken)})"
         rows.append((name, "calls", f"{len(latencies)} ({len(latencies) / options.seconds:.0f}/s)", "", True))
-        rows.append(("", "events to watchers", str(sum(result["events"] for result in results)), "", True))
+        rows.append(("", "events to watchers", str(watched["events"]), "", True))
         rows.append(("", "errors", f"{len(errors)} {sorted(set(errors))[:3] if errors else ''}", "0", not errors))
         p50, p99 = latencies[len(latencies) // 2], latencies[int(len(latencies) * 0.99)]
         rows.append(("", "GetBackup p50", f"{p50:.1f} ms", "", True))
@@ -209,16 +159,9 @@ def main():
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--source", default="/usr/share")
     parser.add_argument("--only", choices=("load", "backup"))
-    parser.add_argument("--worker", nargs=5, help=argparse.SUPPRESS)
+    parser.add_argument("--load", required=True, help="the program that tests/bench/load is built to")
     options = parser.parse_args()
     os.environ["MOS_TEST_BIN"], os.environ["MOS_TEST_GEN"] = os.path.abspath(options.bin), os.path.abspath(options.gen)
-    if options.worker:
-        address, backup_id, seconds, clients, watchers = options.worker
-        result = asyncio.run(
-            call_again_and_again(address, os.environ["BENCH_TOKEN"], backup_id, int(seconds), int(clients), int(watchers))
-        )
-        print(json.dumps(result))
-        return 0
     rows = []
     with tempfile.TemporaryDirectory(prefix="mosaajii-bench-") as folder:
         for name, part in (("backup", backup), ("load", load)):

@@ -61,6 +61,7 @@ mos_status mos_catalog_open(mos_catalog **out, const char *path, struct mos_erro
     pthread_cond_init(&catalog->done, NULL);
     pthread_mutex_init(&catalog->readers_mutex, NULL);
     pthread_cond_init(&catalog->reader_free, NULL);
+    pthread_cond_init(&catalog->crowd_turn, NULL);
     pthread_mutex_init(&catalog->events_mutex, NULL);
     pthread_cond_init(&catalog->event_added, NULL);
     struct mos_error local;
@@ -114,6 +115,7 @@ void mos_catalog_close(mos_catalog *catalog) {
     pthread_cond_destroy(&catalog->done);
     pthread_mutex_destroy(&catalog->readers_mutex);
     pthread_cond_destroy(&catalog->reader_free);
+    pthread_cond_destroy(&catalog->crowd_turn);
     pthread_mutex_destroy(&catalog->events_mutex);
     pthread_cond_destroy(&catalog->event_added);
     free(catalog->path);
@@ -122,8 +124,12 @@ void mos_catalog_close(mos_catalog *catalog) {
 
 // ---- Readers ----
 
-static void give_back(mos_catalog *catalog, mos_catalog_session *session) {
+static void give_back(mos_catalog *catalog, mos_catalog_session *session, bool crowd) {
     pthread_mutex_lock(&catalog->readers_mutex);
+    if (crowd) {
+        catalog->crowd_readers--;
+        pthread_cond_signal(&catalog->crowd_turn);
+    }
     if (session) {
         session->next = catalog->free_readers;
         catalog->free_readers = session;
@@ -134,8 +140,12 @@ static void give_back(mos_catalog *catalog, mos_catalog_session *session) {
     pthread_mutex_unlock(&catalog->readers_mutex);
 }
 
-mos_status mos_catalog_read_begin(mos_catalog *catalog, mos_catalog_session **out, struct mos_error *error) {
+static mos_status begin(mos_catalog *catalog, bool crowd, mos_catalog_session **out, struct mos_error *error) {
     pthread_mutex_lock(&catalog->readers_mutex);
+    while (crowd && catalog->crowd_readers == MOS_CATALOG_CROWD_READERS) {
+        pthread_cond_wait(&catalog->crowd_turn, &catalog->readers_mutex);
+    }
+    catalog->crowd_readers += crowd;
     while (!catalog->free_readers && catalog->readers == MOS_CATALOG_READERS) {
         pthread_cond_wait(&catalog->reader_free, &catalog->readers_mutex);
     }
@@ -157,11 +167,20 @@ mos_status mos_catalog_read_begin(mos_catalog *catalog, mos_catalog_session **ou
     if (status != MOS_OK) {
         disconnect(session);
         free(session);
-        give_back(catalog, NULL);
+        give_back(catalog, NULL, crowd);
         return status;
     }
+    session->crowd = crowd;
     *out = session;
     return MOS_OK;
+}
+
+mos_status mos_catalog_read_begin(mos_catalog *catalog, mos_catalog_session **out, struct mos_error *error) {
+    return begin(catalog, false, out, error);
+}
+
+mos_status mos_catalog_read_begin_in_crowd(mos_catalog *catalog, mos_catalog_session **out, struct mos_error *error) {
+    return begin(catalog, true, out, error);
 }
 
 void mos_catalog_read_end(mos_catalog_session *session) {
@@ -169,12 +188,13 @@ void mos_catalog_read_end(mos_catalog_session *session) {
         return;
     }
     mos_catalog *catalog = session->catalog;
+    bool crowd = session->crowd;
     if (mos_sql_run(session->db, "COMMIT", NULL) != MOS_OK) {
         disconnect(session);
         free(session);
         session = NULL;
     }
-    give_back(catalog, session);
+    give_back(catalog, session, crowd);
 }
 
 // ---- Facts ----

@@ -6,7 +6,7 @@
 
 #include "control/catalog/sql.h"
 
-enum { MOS_CATALOG_READERS = 8 };
+enum { MOS_CATALOG_READERS = 8, MOS_CATALOG_CROWD_READERS = 2 };
 
 // A change that waits for the writer.
 struct mos_catalog_task {
@@ -37,8 +37,10 @@ struct mos_catalog {
     // Of readers.
     pthread_mutex_t readers_mutex;
     pthread_cond_t reader_free;
+    pthread_cond_t crowd_turn;
     mos_catalog_session *free_readers;
     int readers;
+    int crowd_readers;
 
     // Of watchers.
     pthread_mutex_t events_mutex;

@@ -14,6 +14,8 @@ struct mos_catalog_session {
     mos_catalog *catalog;
     sqlite3 *db;
     bool writer;
+    // Of a reader: it counts among those of the crowd.
+    bool crowd;
     // Of the writer: the newest event of the transaction under way.
     int64_t last_event;
     // Of the writer: the newest entry of the audit trail, and its hash. -1: to be read again.

@@ -323,7 +323,7 @@ static void refuse(struct mos_call *call) {
 }
 
 static void submit(struct mos_call *call) {
-    if (!mos_pool_submit(call->server->pool, &call->work)) {
+    if (!mos_pool_submit(mos_call_is_stream(call) ? call->server->stream_pool : call->server->pool, &call->work)) {
         refuse(call);
     }
 }

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/buffer.h"
 
@@ -21,10 +23,11 @@ struct mos_pool {
     size_t idle;
     size_t threads;
     size_t max_threads;
+    int nice;
     bool ending;
 };
 
-mos_pool *mos_pool_create(size_t max_threads) {
+mos_pool *mos_pool_create(size_t max_threads, int nice) {
     mos_pool *pool = mos_calloc(1, sizeof(*pool));
     pthread_mutex_init(&pool->lock, NULL);
     pthread_condattr_t monotonic;
@@ -38,6 +41,7 @@ mos_pool *mos_pool_create(size_t max_threads) {
     pthread_attr_setdetachstate(&pool->attributes, PTHREAD_CREATE_DETACHED);
     pool->last = &pool->first;
     pool->max_threads = max_threads;
+    pool->nice = nice;
     return pool;
 }
 
@@ -63,6 +67,10 @@ static struct mos_pool_work *next_work(mos_pool *pool) {
 
 static void *run_thread(void *argument) {
     mos_pool *pool = argument;
+    // Of this thread alone: to Linux each has a priority of its own. Where it may not be changed, all are served alike.
+    if (pool->nice != 0) {
+        setpriority(PRIO_PROCESS, (id_t)gettid(), getpriority(PRIO_PROCESS, (id_t)gettid()) + pool->nice);
+    }
     pthread_mutex_lock(&pool->lock);
     struct mos_pool_work *work;
     while ((work = next_work(pool)) != NULL) {

@@ -13,8 +13,8 @@ struct mos_pool_work {
     void (*run)(struct mos_pool_work *work);
 };
 
-// `max_threads`: at least 1.
-mos_pool *mos_pool_create(size_t max_threads);
+// `max_threads`: at least 1. `nice` is added to the threads' own, 0 for none: what they do waits behind what others do.
+mos_pool *mos_pool_create(size_t max_threads, int nice);
 // Never blocks. false, and the work is not taken, when all threads are busy and no further one can be made.
 bool mos_pool_submit(mos_pool *pool, struct mos_pool_work *work);
 // After the last submit. Blocks until all work is done and the threads are gone.

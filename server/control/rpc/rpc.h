@@ -79,11 +79,11 @@ struct mos_rpc_options {
     size_t arena_limit_bytes;   // of one call; 64 MiB
     int max_concurrent_streams; // of one connection; 4096
     int max_calls;              // at a time, all connections; more are refused with RESOURCE_EXHAUSTED; 8192
-    int max_threads;            // of handlers; calls past it are refused with RESOURCE_EXHAUSTED; 4096
-    int keepalive_ms;           // between pings of a silent connection; 60,000
-    int keepalive_timeout_ms;   // 20,000
-    int min_ping_interval_ms;   // a client that pings more often is sent away; 10,000
-    int queues;                 // completion queues, each with a thread; the number of processors, at least 2
+    int max_threads;          // of unary calls' handlers, and as many of streams'; calls past it are refused with RESOURCE_EXHAUSTED; 4096
+    int keepalive_ms;         // between pings of a silent connection; 60,000
+    int keepalive_timeout_ms; // 20,000
+    int min_ping_interval_ms; // a client that pings more often is sent away; 10,000
+    int queues;               // completion queues, each with a thread; the number of processors, at least 2
 };
 
 // Copies the options. MOS_INVALID_ARGUMENT where they do not fit, MOS_NOT_FOUND and the like for files that cannot be read. On MOS_OK *out

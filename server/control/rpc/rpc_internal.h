@@ -62,6 +62,9 @@ struct mos_rpc_server {
     struct mos_acceptor *acceptors;
     size_t acceptor_count;
     mos_pool *pool;
+    // Of calls that stream: so many watchers that there may be, they take no thread from unary calls, and when news comes to all of them at
+    // once, a call that asks for one thing is served before them.
+    mos_pool *stream_pool;
     int port;
 
     const struct mos_service_descriptor **services;

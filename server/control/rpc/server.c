@@ -15,7 +15,7 @@
 #include "control/rpc/client_address.h"
 #include "control/rpc/rpc_internal.h"
 
-enum { ACCEPTORS_A_QUEUE = 32, LARGEST_PEM_BYTES = 1 << 20 };
+enum { ACCEPTORS_A_QUEUE = 32, LARGEST_PEM_BYTES = 1 << 20, STREAM_NICE = 5 };
 
 // ---- Making ----
 
@@ -306,7 +306,8 @@ mos_status mos_rpc_server_start(mos_rpc_server *server, struct mos_error *error)
     if (strncmp(server->options.listen, "unix:", 5) == 0) {
         server->port = 0;
     }
-    server->pool = mos_pool_create((size_t)server->options.max_threads);
+    server->pool = mos_pool_create((size_t)server->options.max_threads, 0);
+    server->stream_pool = mos_pool_create((size_t)server->options.max_threads, STREAM_NICE);
     server->acceptor_count = server->queue_count * ACCEPTORS_A_QUEUE;
     server->acceptors = mos_calloc(server->acceptor_count, sizeof(*server->acceptors));
     server->started = true;
@@ -386,7 +387,8 @@ void mos_rpc_server_stop(mos_rpc_server *server, int grace_ms) {
     }
     pthread_mutex_unlock(&server->lock);
     mos_pool_destroy(server->pool);
-    server->pool = NULL;
+    mos_pool_destroy(server->stream_pool);
+    server->pool = server->stream_pool = NULL;
     shut_queues(server);
 }
 

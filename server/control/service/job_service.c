@@ -94,27 +94,37 @@ static mos_status send_events(struct mos_call *call, bool of_job, mos_arena *are
     return MOS_OK;
 }
 
+static bool ends_a_job(const struct mos_event *events, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (events[i].job_status != MOS_JOB_PENDING && events[i].job_status != MOS_JOB_RUNNING) {
+            return true;
+        }
+    }
+    return false;
+}
+
 // One round: what is recorded after *after, and whether more may come. All from one view of the catalog, so that the end of the last job
-// is never seen without its events.
+// is never seen without its events. A job that was active stays so until an event tells its end: with many watchers, what each event costs
+// all of them is what others wait for.
 static mos_status read_round(struct mos_services *services, const char *job_id, const char *backup_id, int64_t after, mos_arena *arena,
-                             struct mos_event **out, size_t *out_count, bool *out_active, struct mos_error *error) {
+                             struct mos_event **out, size_t *out_count, bool *active, struct mos_error *error) {
     MOS_CLEANUP_READ mos_catalog_session *session = NULL;
-    mos_status status = mos_catalog_read_begin(services->catalog, &session, error);
+    mos_status status = mos_catalog_read_begin_in_crowd(services->catalog, &session, error);
     if (status == MOS_OK) {
         status = mos_catalog_list_events(session, job_id, backup_id, after, EVENTS_AT_ONCE, arena, out, out_count, error);
     }
-    if (status != MOS_OK) {
+    if (status != MOS_OK || (*active && !ends_a_job(*out, *out_count))) {
         return status;
     }
     if (job_id) {
         struct mos_job job;
         status = mos_catalog_get_job(session, job_id, arena, &job, error);
-        *out_active = status == MOS_OK && (job.status == MOS_JOB_PENDING || job.status == MOS_JOB_RUNNING);
+        *active = status == MOS_OK && (job.status == MOS_JOB_PENDING || job.status == MOS_JOB_RUNNING);
     } else {
         struct mos_job *jobs;
-        size_t active = 0;
-        status = mos_catalog_active_jobs(session, backup_id, arena, &jobs, &active, error);
-        *out_active = active > 0;
+        size_t running = 0;
+        status = mos_catalog_active_jobs(session, backup_id, arena, &jobs, &running, error);
+        *active = running > 0;
     }
     return status;
 }
@@ -125,6 +135,7 @@ static mos_status watch(struct mos_call *call, const char *job_id, const char *b
     if (after < 0) {
         return mos_fail_field(error, "afterSequence", "afterSequence is %lld; allowed is 0 or the sequence of an event", (long long)after);
     }
+    bool active = false;
     for (;;) {
         if (mos_call_cancelled(call)) {
             return mos_call_fail_cancelled(call);
@@ -133,7 +144,6 @@ static mos_status watch(struct mos_call *call, const char *job_id, const char *b
         int64_t seen = mos_catalog_last_event(services->catalog);
         struct mos_event *events;
         size_t count = 0;
-        bool active = false;
         mos_status status = read_round(services, job_id, backup_id, after, arena, &events, &count, &active, error);
         if (status == MOS_OK) {
             status = send_events(call, job_id != NULL, arena, events, count);

@@ -3,6 +3,8 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "unit/test.h"
 
@@ -54,7 +56,7 @@ static void open_all(void) {
 
 MOS_TEST(each_blocked_piece_has_a_thread) {
     reset();
-    mos_pool *pool = mos_pool_create(64);
+    mos_pool *pool = mos_pool_create(64, 0);
     struct mos_pool_work work[64];
     for (int i = 0; i < 64; i++) {
         work[i] = (struct mos_pool_work){.run = wait_for_go};
@@ -70,7 +72,7 @@ MOS_TEST(each_blocked_piece_has_a_thread) {
 
 MOS_TEST(work_goes_on_beside_blocked_work) {
     reset();
-    mos_pool *pool = mos_pool_create(4);
+    mos_pool *pool = mos_pool_create(4, 0);
     struct mos_pool_work blocked = {.run = wait_for_go};
     CU_ASSERT(mos_pool_submit(pool, &blocked));
     wait_until(&running, 1);
@@ -87,9 +89,27 @@ MOS_TEST(work_goes_on_beside_blocked_work) {
     CU_ASSERT_EQUAL(done, 1001);
 }
 
+static int nice_seen;
+
+static void see_nice(struct mos_pool_work *work) {
+    (void)work;
+    nice_seen = getpriority(PRIO_PROCESS, (id_t)gettid());
+}
+
+MOS_TEST(threads_are_as_nice_as_was_asked_and_no_others) {
+    reset();
+    int before = getpriority(PRIO_PROCESS, 0);
+    mos_pool *pool = mos_pool_create(1, 3);
+    struct mos_pool_work work = {.run = see_nice};
+    CU_ASSERT(mos_pool_submit(pool, &work));
+    mos_pool_destroy(pool);
+    CU_ASSERT_EQUAL(nice_seen, before + 3 < 19 ? before + 3 : 19);
+    CU_ASSERT_EQUAL(getpriority(PRIO_PROCESS, (id_t)gettid()), before);
+}
+
 MOS_TEST(destroy_waits_for_all_work) {
     reset();
-    mos_pool *pool = mos_pool_create(100);
+    mos_pool *pool = mos_pool_create(100, 0);
     static struct mos_pool_work work[100];
     for (int i = 0; i < 100; i++) {
         work[i] = (struct mos_pool_work){.run = count_done};

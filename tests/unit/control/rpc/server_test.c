@@ -280,8 +280,16 @@ MOS_TEST(calls_past_the_ceiling_are_refused) {
     echo_start(&echo, &(struct mos_rpc_options){.max_threads = 2}, NULL);
     mos_rpc_stream *first = open_blocked(&echo, 0);
     mos_rpc_stream *second = open_blocked(&echo, 0);
-    CU_ASSERT_EQUAL(echo_text(&echo, &minute, "one too many", NULL), MOS_RESOURCE_EXHAUSTED);
+    number request = NUMBER_INIT;
+    mos_rpc_stream *third;
+    const number *message;
+    MOS_ASSERT_OK(mosaajii_rpc_test_v1_echo_service_client_block_stream_open(echo.channel, &minute, &request, &third, &echo.error),
+                  &echo.error);
+    CU_ASSERT_EQUAL(mosaajii_rpc_test_v1_echo_service_client_block_stream_receive(third, &message, &echo.error), MOS_RESOURCE_EXHAUSTED);
     CU_ASSERT_STRING_EQUAL(echo.error.message, "the server has as many calls as it can take");
+    mos_rpc_stream_finish(third, NULL);
+    // Watchers, however many, take nothing from those who ask.
+    CU_ASSERT_EQUAL(echo_text(&echo, &minute, "still here", NULL), MOS_OK);
     mos_rpc_stream_finish(first, NULL);
     echo_wait(&echo, &echo.ended, 1);
     mos_rpc_stream_finish(second, NULL);
