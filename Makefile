@@ -3,7 +3,7 @@ BUILD := build
 SHELL := /bin/bash
 export PATH := $(PATH):/usr/local/go/bin:$(HOME)/go/bin
 
-.PHONY: build run test lint sanitize fuzz bench coverage clean
+.PHONY: build run test lint sanitize fuzz bench coverage package test-package clean
 
 build: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -40,6 +40,16 @@ coverage: $(BUILD)/packages $(BUILD)/python/ready $(BUILD)/tools/grpcurl $(BUILD
 	@cmake --preset coverage >/dev/null && ninja -C $(BUILD)/coverage
 	@ctest --test-dir $(BUILD)/coverage --output-on-failure -j2
 	@$(BUILD)/python/bin/gcovr -r . --object-directory $(BUILD)/coverage -e tests -e '.*/gen/' --print-summary
+
+# The Debian package: build/mosaajii-backup_VERSION_ARCH.deb
+package: build
+	@ninja -C $(BUILD) package-files
+	@cd $(BUILD) && cpack -G DEB >cpack.log 2>&1 || { cat cpack.log; exit 1; }
+	@ls $(BUILD)/mosaajii-backup_*.deb
+
+# The package on a clean root made by debootstrap, as root.
+test-package: package $(BUILD)/python/ready
+	@$(BUILD)/python/bin/python -m pytest -q -p no:cacheprovider tests/package
 
 clean:
 	@rm -rf $(BUILD)

@@ -10,6 +10,8 @@ packages=(
   libcunit1-dev python3 python3-venv sqlite3 rsync acl attr openssl binutils git ca-certificates chromium
   # database servers and their programs, which the tests start themselves
   postgresql postgresql-client mariadb-server mariadb-client
+  # the package, and a clean root to install it in
+  dpkg-dev debootstrap systemd man-db
   # lint, fuzz
   clang clang-format clang-tidy libclang-rt-14-dev
 )

@@ -482,6 +482,9 @@ int main(int argc, char **argv) {
     program.home = mos_strdup(mos_setting_text(program.settings, MOS_SETTING_MOSAAJII_HOME));
     umask(077);
     raise_limits();
+    if (mos_engine_reserve_privileges(&error) != MOS_OK) {
+        return fail(&error, EXIT_FAILURE);
+    }
     // Tokens, passwords and, with a KMS, keys pass through this process.
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
 #ifndef __SANITIZE_ADDRESS__ // its leak check looks in from outside

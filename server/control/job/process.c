@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -9,7 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,6 +33,22 @@ struct mos_process {
     int socket;
     const struct mos_key_keeper *keeper;
 };
+
+// ---- Privileges ----
+
+mos_status mos_engine_reserve_privileges(struct mos_error *error) {
+    // Ambient ones are what a program that is started gets; they stay as long as they are permitted, in use here or not.
+    if (geteuid() == 0 || prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_DAC_READ_SEARCH, 0, 0) != 1) {
+        return MOS_OK;
+    }
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3];
+    if (syscall(SYS_capget, &header, sets) != 0) {
+        return mos_fail_errno(error, errno, "looking at this program's capabilities");
+    }
+    sets[CAP_TO_INDEX(CAP_DAC_READ_SEARCH)].effective &= ~CAP_TO_MASK(CAP_DAC_READ_SEARCH);
+    return syscall(SYS_capset, &header, sets) == 0 ? MOS_OK : mos_fail_errno(error, errno, "laying a capability aside");
+}
 
 // ---- Starting ----
 

@@ -40,6 +40,11 @@ struct mos_engine {
     const struct mos_key_keeper *keeper;
 };
 
+// A capability that the service manager gave this program for its engines, to read what any user may own, is laid aside here and still
+// passed on to them: a fault in this program alone then reads no more than its own user may. Does nothing for root, and where there is
+// none. Before any thread is started.
+mos_status mos_engine_reserve_privileges(struct mos_error *error);
+
 typedef struct mos_process mos_process;
 
 // Starts the engine. On MOS_OK *out is the caller's, to be ended.
