@@ -7,6 +7,8 @@ mapfile -t files < <(git ls-files --cached --others --exclude-standard 'server/*
 
 clang-format --dry-run -Werror "${files[@]}"
 python3 deploy/lint/layers.py
+python3 deploy/package/make_files.py --reference server/common/settings.def | diff docs/operations/configuration.md - >&2 ||
+  { echo "docs/operations/configuration.md is not what settings.def says: deploy/package/make_files.py --reference makes it" >&2; exit 1; }
 
 # Each source is looked at once for each version of it and of what it includes: the stamp is the preprocessed text's hash.
 stamps=$build/lint
