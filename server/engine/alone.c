@@ -1,5 +1,6 @@
 #include "engine/alone.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -218,13 +219,24 @@ static int exit_code(mos_status status) {
     return status == MOS_OK ? EXIT_SUCCESS : status == MOS_NOT_FOUND ? EXIT_NOT_FOUND : EXIT_FAILURE;
 }
 
-// Relative targets are meant from here.
+// A path as the shell means it: from here, with `.` and `..`. What stands before a `..` is followed where it is there, as the system would.
 static const char *absolute(mos_arena *arena, const char *path) {
-    char here[4096];
-    if (!path || *path == '/' || !getcwd(here, sizeof(here))) {
+    char here[4096], real[PATH_MAX];
+    if (*path != '/' && !getcwd(here, sizeof(here))) {
         return path;
     }
-    return mos_arena_printf(arena, "%s/%s", here, path);
+    char *rest = mos_arena_printf(arena, "%s/%s", *path == '/' ? "" : here, path);
+    char *out = mos_arena_strdup(arena, "");
+    for (char *name = strsep(&rest, "/"); name; name = strsep(&rest, "/")) {
+        if (strcmp(name, "..") == 0) {
+            out = realpath(*out ? out : "/", real) ? mos_arena_strdup(arena, real) : out;
+            char *slash = strrchr(out, '/');
+            *(slash ? slash : out) = 0;
+        } else if (*name && strcmp(name, ".") != 0) {
+            out = mos_arena_printf(arena, "%s/%s", out, name);
+        }
+    }
+    return *out ? out : "/";
 }
 
 static int run(const struct options *options, mos_arena *arena) {

@@ -180,6 +180,14 @@ static bool is_selected(const struct restore *restore, const char *path, size_t 
     return request->n_include == 0;
 }
 
+static mos_status restore_special(struct restore *restore, const struct mos_entry *entry, struct mos_error *error) {
+    enum mos_outcome outcome = MOS_OUTCOME_FAILED;
+    mos_status status = mos_target_special(restore->target, entry, &outcome, error);
+    count(restore, outcome);
+    mos_job_advance(restore->job, 1, 0, entry->path, entry->path_bytes);
+    return status;
+}
+
 // The content stands under a name that is not selected: it is fetched from there for the first of the names that are.
 static mos_status restore_orphan(struct restore *restore, const struct mos_entry *entry, struct mos_error *error) {
     size_t first_bytes;
@@ -194,16 +202,16 @@ static mos_status restore_orphan(struct restore *restore, const struct mos_entry
     if (status) {
         return status;
     }
-    struct mos_error cause = {0};
-    if (mos_tree_next(tree, &first, &cause) == MOS_OK && first && first->type == MOS_ENTRY_FILE &&
-        first->path_bytes == entry->link_target_bytes && memcmp(first->path, entry->link_target, entry->link_target_bytes) == 0) {
+    if (mos_tree_next(tree, &first, NULL) != MOS_OK || !first || first->type == MOS_ENTRY_DIRECTORY || first->type == MOS_ENTRY_HARDLINK ||
+        strcmp(first->path, entry->link_target) != 0) {
+        mos_job_warn(restore->job, entry->path, entry->path_bytes, "the file that it is a further name of cannot be read");
+        count(restore, MOS_OUTCOME_FAILED);
+    } else {
         struct mos_entry copy = *first;
         copy.path = entry->path;
         copy.path_bytes = entry->path_bytes;
-        status = mos_restorer_add(restore->restorer, tree, &copy, error);
-    } else {
-        mos_job_warn(restore->job, entry->path, entry->path_bytes, "the file that it is a further name of cannot be read");
-        count(restore, MOS_OUTCOME_FAILED);
+        status = first->type == MOS_ENTRY_FILE ? mos_restorer_add(restore->restorer, tree, &copy, error)
+                                               : restore_special(restore, &copy, error);
     }
     mos_tree_close(tree);
     return status;
@@ -230,10 +238,7 @@ static mos_status restore_entry(struct restore *restore, mos_selection *selectio
         restore->has_links = restore->has_links || is_selected(restore, entry->link_target, entry->link_target_bytes);
         return is_selected(restore, entry->link_target, entry->link_target_bytes) ? MOS_OK : restore_orphan(restore, entry, error);
     default:
-        status = mos_target_special(restore->target, entry, &outcome, error);
-        count(restore, outcome);
-        mos_job_advance(restore->job, 1, 0, entry->path, entry->path_bytes);
-        return status;
+        return restore_special(restore, entry, error);
     }
 }
 

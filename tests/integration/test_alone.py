@@ -1,0 +1,38 @@
+"""The engine by hand, without any server: what somebody has who lost everything but a repository and a keyring."""
+
+import os
+
+import pytest
+
+from support.data import digest, make_files
+from support.program import engine
+
+
+@pytest.fixture
+def repository(start, tmp_path):
+    """(repository, keyring, source) of a server that is gone."""
+    source = make_files(tmp_path / "source", 14, 3000)
+    server = start(BACKUP_FILES_PATHS=source)
+    server.client().backup("FILES")
+    server.stop()
+    return server.repository, server.keyring, source
+
+
+def test_targets_are_meant_as_the_shell_means_them(repository, tmp_path):
+    repo, keyring, source = repository
+    here = tmp_path / "here/deeper"
+    here.mkdir(parents=True)
+    (tmp_path / "away/inner").mkdir(parents=True)
+    os.symlink(tmp_path / "away/inner", here / "link")
+    for number, (target, meant) in enumerate((
+        ("./a", here / "a"),
+        ("..//b/./c/", tmp_path / "here/b/c"),
+        ("new/../d", here / "d"),
+        ("link/../e", tmp_path / "away/e"),
+        (f"{tmp_path}/../{tmp_path.name}/f", tmp_path / "f"),
+    )):
+        engine("restore", "--repository", os.path.relpath(repo, here), "--keyring", keyring, "--target", target, cwd=here)
+        assert digest(f"{meant}{source}") == digest(source), target
+    # From the root, where the way to here is empty.
+    engine("restore", "--repository", repo, "--keyring", keyring, "--target", f".{tmp_path}/g", cwd="/")
+    assert digest(f"{tmp_path}/g{source}") == digest(source)
