@@ -447,14 +447,19 @@ void mos_verify_bad_chunks(const mos_verify *verify, size_t index, void (*visit)
     }
 }
 
-bool mos_verify_chunk_found(const mos_verify *verify, const struct mos_chunk_id *id) {
-    struct mos_chunk_place place;
-    return verify->reader && mos_reader_locate(verify->reader, id, MOS_NO_PACK, &place);
+static bool locate(const mos_verify *verify, const struct mos_extent *extent, struct mos_chunk_place *out) {
+    return verify->reader && mos_reader_locate(verify->reader, &extent->chunk, MOS_NO_PACK, out) &&
+           (uint64_t)extent->offset_bytes + extent->length_bytes <= verify->reader->frames[out->pack][out->value].plain_bytes;
 }
 
-bool mos_verify_chunk_damaged(const mos_verify *verify, const struct mos_chunk_id *id) {
+bool mos_verify_extent_found(const mos_verify *verify, const struct mos_extent *extent) {
     struct mos_chunk_place place;
-    if (!verify->reader || !mos_reader_locate(verify->reader, id, MOS_NO_PACK, &place)) {
+    return locate(verify, extent, &place);
+}
+
+bool mos_verify_extent_damaged(const mos_verify *verify, const struct mos_extent *extent) {
+    struct mos_chunk_place place;
+    if (!locate(verify, extent, &place)) {
         return true;
     }
     const uint8_t *good = atomic_load(&verify->good[place.pack]);

@@ -248,7 +248,7 @@ MOS_TEST(damage_hurts_the_files_of_its_chunk_only) {
     size_t hurt = 0;
     MOS_ASSERT_OK(mos_tree_open(mos_verify_reader(verify), NULL, 0, &tree, &error), &error);
     for (size_t i = 0; mos_tree_next(tree, &entry, &error) == MOS_OK && entry; i++) {
-        bool damaged = mos_verify_chunk_damaged(verify, &entry->extents[0].chunk);
+        bool damaged = mos_verify_extent_damaged(verify, &entry->extents[0]);
         CU_ASSERT_EQUAL(damaged, i == 2);
         hurt += damaged;
     }
