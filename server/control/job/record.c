@@ -299,6 +299,10 @@ static mos_status settle_verified(mos_catalog_session *session, const struct mos
     return status;
 }
 
+static const char *number(mos_arena *arena, int64_t value) {
+    return mos_arena_printf(arena, "%lld", (long long)value);
+}
+
 // What came of the job, in the audit trail: who asked for it, and of a deletion which packs are gone for good and which live on.
 static mos_status audit_end(mos_catalog_session *session, const struct mos_outcome *outcome, const struct mos_job *job, mos_arena *arena,
                             struct mos_error *error) {
@@ -314,7 +318,9 @@ static mos_status audit_end(mos_catalog_session *session, const struct mos_outco
         const Mosaajii__Engine__V1__Deletion *deletion = result->deletion;
         details[count++] = (struct mos_audit_detail){"packsRemoved", join(arena, deletion->packs_removed, deletion->n_packs_removed)};
         details[count++] = (struct mos_audit_detail){"packsKept", join(arena, deletion->packs_kept, deletion->n_packs_kept)};
-        details[count++] = (struct mos_audit_detail){"bytesFreed", mos_arena_printf(arena, "%lld", (long long)deletion->bytes_freed)};
+        details[count++] = (struct mos_audit_detail){"packsRemovedCount", number(arena, deletion->packs_removed_count)};
+        details[count++] = (struct mos_audit_detail){"packsKeptCount", number(arena, deletion->packs_kept_count)};
+        details[count++] = (struct mos_audit_detail){"bytesFreed", number(arena, deletion->bytes_freed)};
     }
     bool done = job->status == MOS_JOB_SUCCEEDED || job->status == MOS_JOB_SUCCEEDED_WITH_WARNINGS;
     mos_status status = job->status == MOS_JOB_CANCELLED ? MOS_CANCELLED : result ? mos_status_from_name(result->status) : MOS_INTERNAL;

@@ -361,6 +361,8 @@ BACKUP_HANDLER(delete_backup, DeleteBackupRequest, DeleteBackupResponse) {
         response->n_packs_removed = deletion->n_packs_removed;
         response->packs_kept = deletion->packs_kept;
         response->n_packs_kept = deletion->n_packs_kept;
+        response->packs_removed_count = deletion->packs_removed_count;
+        response->packs_kept_count = deletion->packs_kept_count;
         response->message = deletion->bytes_pending > 0
                                 ? mos_arena_printf(arena, "Backup %s was deleted: %s freed, %s will be when running jobs have ended",
                                                    backup.id, freed, pending)

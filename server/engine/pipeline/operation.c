@@ -111,13 +111,26 @@ mos_status mos_operation_inventory(mos_job *job, mos_repository *repository, str
 
 // ---- Deletion ----
 
+// As many as fit in an answer, and in the audit trail, with room to spare.
+enum { LISTED_PACKS = 5000 };
+
 // The ids alone, from packs/ab/ab01….
-static char **pack_ids(mos_arena *arena, char *const *names, size_t count) {
-    char **copies = mos_arena_array(arena, char *, count);
-    for (size_t i = 0; i < count; i++) {
+static char **pack_ids(mos_arena *arena, char *const *names, size_t count, size_t *out_count) {
+    *out_count = count < LISTED_PACKS ? count : LISTED_PACKS;
+    char **copies = mos_arena_array(arena, char *, *out_count);
+    for (size_t i = 0; i < *out_count; i++) {
         copies[i] = mos_arena_strdup(arena, strrchr(names[i], '/') + 1);
     }
     return copies;
+}
+
+void mos_deletion_fill(const struct mos_deletion *deletion, mos_arena *arena, Mosaajii__Engine__V1__Deletion *out) {
+    out->bytes_freed = deletion->bytes_freed;
+    out->bytes_pending = deletion->bytes_pending;
+    out->packs_removed = pack_ids(arena, deletion->packs_removed, deletion->packs_removed_count, &out->n_packs_removed);
+    out->packs_removed_count = (int64_t)deletion->packs_removed_count;
+    out->packs_kept = pack_ids(arena, deletion->packs_kept, deletion->packs_kept_count, &out->n_packs_kept);
+    out->packs_kept_count = (int64_t)deletion->packs_kept_count;
 }
 
 static mos_status delete_backup(mos_job *job, mos_repository *repository, const char *backup_id, mos_arena *arena, result_message *out,
@@ -127,12 +140,7 @@ static mos_status delete_backup(mos_job *job, mos_repository *repository, const 
     mos_status status = mos_repository_delete(repository, backup_id, &deletion, error);
     if (status == MOS_OK) {
         Mosaajii__Engine__V1__Deletion *message = MOS_NEW(arena, Mosaajii__Engine__V1__Deletion, mosaajii__engine__v1__deletion__init);
-        message->bytes_freed = deletion.bytes_freed;
-        message->bytes_pending = deletion.bytes_pending;
-        message->packs_removed = pack_ids(arena, deletion.packs_removed, deletion.packs_removed_count);
-        message->n_packs_removed = deletion.packs_removed_count;
-        message->packs_kept = pack_ids(arena, deletion.packs_kept, deletion.packs_kept_count);
-        message->n_packs_kept = deletion.packs_kept_count;
+        mos_deletion_fill(&deletion, arena, message);
         out->result_case = MOSAAJII__ENGINE__V1__RESULT__RESULT_DELETION;
         out->deletion = message;
         if (*deletion.notice) {

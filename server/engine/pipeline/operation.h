@@ -32,6 +32,8 @@ mos_status mos_operation_inventory(mos_job *job, mos_repository *repository, str
 void mos_record_fill(const struct mos_record *record, const Mosaajii__Engine__V1__BackupInfo *info,
                      Mosaajii__Engine__V1__BackupRecord *out);
 
+void mos_deletion_fill(const struct mos_deletion *deletion, mos_arena *arena, Mosaajii__Engine__V1__Deletion *out);
+
 // A message in the arena: MOS_NEW(arena, Mosaajii__Engine__V1__Table, mosaajii__engine__v1__table__init).
 #define MOS_NEW(arena, type, init)                                                                                                         \
     ({                                                                                                                                     \
