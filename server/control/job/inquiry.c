@@ -137,10 +137,12 @@ mos_status mos_queue_keys(mos_queue *queue, const engine_request *request, mos_a
     return status;
 }
 
-static mos_status inventory(mos_queue *queue, mos_arena *arena, bool (*each)(const engine_event *event, void *argument), void *argument,
+// `backup_id` "": of all.
+static mos_status inventory(mos_queue *queue, const char *backup_id, mos_arena *arena, bool (*each)(const engine_event *event, void *argument), void *argument,
                             struct mos_error *error) {
     Mosaajii__Engine__V1__InventoryRequest operation = MOSAAJII__ENGINE__V1__INVENTORY_REQUEST__INIT;
     engine_request request = MOSAAJII__ENGINE__V1__REQUEST__INIT;
+    operation.backup_id = (char *)backup_id;
     request.operation_case = MOSAAJII__ENGINE__V1__REQUEST__OPERATION_INVENTORY;
     request.inventory = &operation;
     const engine_result *result;
@@ -164,7 +166,7 @@ static bool look_for_backup(const engine_event *event, void *argument) {
 mos_status mos_queue_find_committed(mos_queue *queue, const char *backup_id, mos_arena *arena, const backup_record **out,
                                     struct mos_error *error) {
     struct search search = {.backup_id = backup_id};
-    mos_status status = inventory(queue, arena, look_for_backup, &search, error);
+    mos_status status = inventory(queue, backup_id, arena, look_for_backup, &search, error);
     *out = search.found;
     return status;
 }
@@ -195,7 +197,7 @@ static bool add_backup(const engine_event *event, void *argument) {
 mos_status mos_queue_rebuild(mos_queue *queue, int64_t *out_added, struct mos_error *error) {
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     struct rebuild rebuild = {.queue = queue};
-    mos_status status = inventory(queue, arena, add_backup, &rebuild, error);
+    mos_status status = inventory(queue, "", arena, add_backup, &rebuild, error);
     *out_added = rebuild.added;
     if (rebuild.status != MOS_OK && error) {
         *error = rebuild.error;

@@ -91,6 +91,9 @@ mos_status mos_queue_check(mos_queue *queue, int32_t percent, int64_t bytes, boo
                            char out_job_id[MOS_ID_TEXT_BYTES], struct mos_error *error);
 enum { MOS_PRUNE_GRACE_DEFAULT_SECONDS = 24 * 3600 };
 
+// Jobs that end without a result from here on do so because the server ends.
+bool mos_queue_is_stopping(mos_queue *queue);
+
 // Returns when the job's process is gone, or killed; it is settled soon after. MOS_NOT_FOUND, MOS_FAILED_PRECONDITION for one that has
 // ended.
 mos_status mos_queue_cancel(mos_queue *queue, const char *job_id, struct mos_error *error);

@@ -44,7 +44,7 @@ struct mos_queue {
     struct mos_entry *entries;
     size_t waiting_count;
     bool stopping;
-    // A deletion had to leave something behind: pruned when no backup runs any more.
+    // A deletion had to leave something behind: pruned when no backup runs any more. The catalog knows it too.
     bool prune_due;
 
     // Turns of conversations that are no jobs.
@@ -66,6 +66,9 @@ void mos_queue_forget(mos_queue *queue, struct mos_entry *entry);
 void mos_job_run(mos_queue *queue, struct mos_entry *entry);
 // Settles a job that never began.
 void mos_job_drop(mos_queue *queue, struct mos_entry *entry);
+
+// Starts the prune that is due, unless a backup or another prune runs or waits; `ended` (may be NULL) does not count.
+void mos_job_prune_when_quiet(mos_queue *queue, const struct mos_entry *ended);
 
 // What the repository holds of a backup: *out is NULL where it was not committed.
 mos_status mos_queue_find_committed(mos_queue *queue, const char *backup_id, mos_arena *arena,

@@ -287,7 +287,9 @@ static mos_status fail_job(struct mos_call *call, const struct mos_job *job, con
         return mos_fail(error, MOS_ABORTED, "the job %s was cancelled", job->id);
     }
     mos_status status = result ? mos_status_from_name(result->status) : MOS_INTERNAL;
-    return mos_fail(error, status == MOS_OK ? MOS_INTERNAL : status, "%s", job->message);
+    // Nothing is wrong with what was asked for: it can be asked again when the server is back.
+    bool stopped = (!result || status == MOS_CANCELLED) && mos_queue_is_stopping(((struct mos_services *)mos_call_user(call))->queue);
+    return mos_fail(error, stopped ? MOS_UNAVAILABLE : status == MOS_OK ? MOS_INTERNAL : status, "%s", job->message);
 }
 
 // Waits for the job. A call that ends before takes a verification with it, and lets a deletion go on.

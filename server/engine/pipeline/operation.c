@@ -104,9 +104,15 @@ void mos_record_fill(const struct mos_record *record, const Mosaajii__Engine__V1
     out->manifest = (char *)record->manifest;
 }
 
-mos_status mos_operation_inventory(mos_job *job, mos_repository *repository, struct mos_error *error) {
+mos_status mos_operation_inventory(mos_job *job, mos_repository *repository, const Mosaajii__Engine__V1__InventoryRequest *request,
+                                   struct mos_error *error) {
     struct inventory inventory = {job, repository};
-    return mos_repository_each_backup(repository, send_backup, &inventory, error);
+    if (!*request->backup_id) {
+        return mos_repository_each_backup(repository, send_backup, &inventory, error);
+    }
+    bool there = false;
+    mos_status status = mos_repository_has_backup(repository, request->backup_id, &there, error);
+    return status == MOS_OK && there ? send_backup(&inventory, request->backup_id, error) : status;
 }
 
 // ---- Deletion ----
@@ -188,7 +194,7 @@ static mos_status run(mos_job *job, const Mosaajii__Engine__V1__Request *request
             status = mos_operation_diff(job, repository, request->diff, error);
             break;
         case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_INVENTORY:
-            status = mos_operation_inventory(job, repository, error);
+            status = mos_operation_inventory(job, repository, request->inventory, error);
             break;
         case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_PRUNE:
             status = mos_operation_prune(job, repository, request->prune, arena, out, error);

@@ -88,11 +88,10 @@ static bool goes_in_place(const struct restore *restore, const struct mos_entry 
 }
 
 static bool is_there(struct restore *restore, const struct mos_entry *entry) {
-    struct stat found;
     if (goes_in_place(restore, entry)) {
         return mos_restore_is_in_place(&restore->databases, entry);
     }
-    return restore->target && mos_target_stat(restore->target, entry->path, &found);
+    return restore->target && mos_target_is_there(restore->target, entry);
 }
 
 static mos_status survey_entry(struct restore *restore, mos_selection *selection, const struct mos_entry *entry, bool leads,

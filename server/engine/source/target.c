@@ -274,6 +274,33 @@ void mos_target_finish_directory(mos_target *target, const struct mos_entry *ent
     mos_target_set_metadata(target, entry, descriptor, -1, NULL, false);
 }
 
+// Of SQLite, which plays them into whatever database has their name; the shared memory is nothing without them.
+static const char *const journal_endings[] = {"-journal", "-wal", "-shm"};
+
+// An earlier database's journal lies where the database belongs.
+static bool has_journal(int parent, const char *name) {
+    bool found = false;
+    for (size_t i = 0; i < 2 && !found; i++) {
+        char *journal;
+        if (asprintf(&journal, "%s%s", name, journal_endings[i]) >= 0) {
+            found = faccessat(parent, journal, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+            free(journal);
+        }
+    }
+    return found;
+}
+
+bool mos_target_is_there(mos_target *target, const struct mos_entry *entry) {
+    const char *name;
+    struct stat found;
+    if (strcmp(entry->path, "/") == 0) {
+        return true;
+    }
+    int parent = open_parent(target, entry->path, false, &name);
+    return parent >= 0 && (fstatat(parent, name, &found, AT_SYMLINK_NOFOLLOW) == 0 ||
+                           (entry->type == MOS_ENTRY_DATABASE && has_journal(parent, name)));
+}
+
 static void make_temporary_name(char name[TEMPORARY_NAME_BYTES]) {
     uint8_t random[8];
     mos_random(random, sizeof(random));
@@ -403,6 +430,11 @@ mos_status mos_target_file_create(mos_target *target, const struct mos_entry *en
     if (parent < 0) {
         return status;
     }
+    if (entry->type == MOS_ENTRY_DATABASE && target->options.existing != MOS_EXISTING_REPLACE && has_journal(parent, name)) {
+        *out = MOS_OUTCOME_FAILED;
+        mos_target_warn(target, entry, "the journal of an earlier database lies beside it and would be played into it; remove it, or replace");
+        return MOS_OK;
+    }
     mos_target_file *file = mos_calloc(1, sizeof(*file));
     make_temporary_name(file->temporary);
     file->name = mos_strdup(name);
@@ -444,10 +476,9 @@ static void release(mos_target_file *file) {
 
 // A journal that an earlier database left under the same name would be played into the new one.
 static void remove_journals(mos_target_file *file) {
-    static const char *const endings[] = {"-journal", "-wal", "-shm"};
-    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+    for (size_t i = 0; i < sizeof(journal_endings) / sizeof(journal_endings[0]); i++) {
         char *name;
-        if (asprintf(&name, "%s%s", file->name, endings[i]) >= 0) {
+        if (asprintf(&name, "%s%s", file->name, journal_endings[i]) >= 0) {
             unlinkat(file->parent, name, 0);
             free(name);
         }

@@ -49,6 +49,9 @@ void mos_target_close(mos_target *target);
 // What is there under the path of an entry, links not followed. false: nothing.
 bool mos_target_stat(mos_target *target, const char *path, struct stat *out);
 
+// Whether something is there that a restore of the entry would replace: with a database, the journal of an earlier one too.
+bool mos_target_is_there(mos_target *target, const struct mos_entry *entry);
+
 // Makes the directory (mode 0700 for now) or finds it there (MOS_OUTCOME_KEPT).
 mos_status mos_target_directory(mos_target *target, const struct mos_entry *entry, enum mos_outcome *out, struct mos_error *error);
 // Gives it owner, attributes, mode and time.
