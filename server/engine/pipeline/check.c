@@ -249,6 +249,7 @@ static mos_status check_backup(struct check *check, const char *backup_id, struc
     bool hurt = !mos_verify_reader(check->verify);
     if (!hurt) {
         status = check_all_packs(check, error);
+        mos_verify_tree(check->verify);
         status = status == MOS_OK ? walk(check, backup_id, &hurt, error) : status;
     }
     size_t damaged_count;

@@ -147,6 +147,7 @@ mos_status mos_operation_verify(mos_job *job, mos_repository *repository, const 
     status = check_all_packs(&verification, error);
     mos_reader *reader = mos_verify_reader(verification.verify);
     if (status == MOS_OK && reader) {
+        mos_verify_tree(verification.verify);
         status = find_hurt_files(&verification, reader, error);
     }
     size_t damaged_count;

@@ -466,6 +466,27 @@ bool mos_verify_extent_damaged(const mos_verify *verify, const struct mos_extent
     return !good || !good[place.value];
 }
 
+void mos_verify_tree(mos_verify *verify) {
+    const Mosaajii__Engine__V1__Manifest *manifest = verify->reader ? verify->reader->manifest : NULL;
+    size_t missing = 0;
+    for (size_t i = 0; manifest && i < manifest->n_tree; i++) {
+        const ProtobufCBinaryData *ids[] = {&manifest->tree[i]->chunk_id, &manifest->tree[i]->copy_id};
+        const uint32_t packs[] = {manifest->tree[i]->pack, manifest->tree[i]->copy_pack};
+        for (size_t j = 0; j < 2; j++) {
+            struct mos_chunk_id id;
+            struct mos_chunk_place place;
+            if (ids[j]->len) {
+                memcpy(id.bytes, ids[j]->data, sizeof(id.bytes));
+                missing += !mos_reader_locate(verify->reader, &id, packs[j], &place);
+            }
+        }
+    }
+    if (missing > 0) {
+        fault(verify, FAULT_ENCRYPTION, "%zu parts of the tree of backups/%s, or copies of them, are in no readable pack", missing,
+              verify->backup_id);
+    }
+}
+
 void mos_verify_result(const mos_verify *verify, struct mos_verify_result *out) {
     pthread_mutex_t *mutex = (pthread_mutex_t *)&verify->mutex;
     pthread_mutex_lock(mutex);

@@ -143,6 +143,38 @@ MOS_TEST(a_name_is_hurt_whose_first_name_is_lost_with_its_part_of_the_tree) {
     fixture_close(&fixture);
 }
 
+static void keep_smallest(const char *path, void *context) {
+    char *smallest = context;
+    struct stat now, least;
+    CU_ASSERT_EQUAL_FATAL(stat(path, &now), 0);
+    if (!*smallest || (stat(smallest, &least) == 0 && now.st_size < least.st_size)) {
+        snprintf(smallest, 4700, "%s", path);
+    }
+}
+
+MOS_TEST(a_damaged_tree_is_told_and_hurts_no_file_while_its_copy_is_good) {
+    struct fixture fixture;
+    struct mos_error error = {0};
+    struct mos_record record;
+    char packs[4300], smallest[4700] = "";
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    fixture_open(&fixture);
+    MOS_ASSERT_OK(make_backup(&fixture, ID_A, 1, 20, &record, &error), &error);
+    snprintf(packs, sizeof(packs), "%s/packs", fixture.path);
+    each_file(packs, keep_smallest, smallest);
+    flip_byte(smallest, 30);
+    const Mosaajii__Engine__V1__Verification *found = verify(&fixture, arena);
+    CU_ASSERT_FALSE(found->encryption_valid);
+    CU_ASSERT_FALSE(found->checksum_valid);
+    CU_ASSERT_EQUAL(found->damaged_files, 0);
+    // The next backup writes it again, and that one is whole.
+    MOS_ASSERT_OK(make_backup(&fixture, ID_B, 1, 20, &record, &error), &error);
+    struct mos_verify_result result;
+    verify_all(&fixture, ID_B, NULL, NULL, &result);
+    CU_ASSERT_EQUAL(result.error_count, 0);
+    fixture_close(&fixture);
+}
+
 MOS_TEST(content_behind_the_end_of_its_chunk_is_damage) {
     struct fixture fixture;
     struct mos_extent extent;
