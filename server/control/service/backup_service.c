@@ -84,6 +84,8 @@ BACKUP_HANDLER(create_backup, CreateBackupRequest, Backup) {
         .integrity_check = !request->_integrity_check_enabled_case || request->integrity_check_enabled,
         .read_all = request->read_all,
         .settle_seconds = mos_setting_number(settings, MOS_SETTING_BACKUP_SETTLE_SECONDS),
+        .skip_caches = mos_setting_flag(settings, MOS_SETTING_BACKUP_EXCLUDE_CACHES),
+        .one_file_system = mos_setting_flag(settings, MOS_SETTING_BACKUP_ONE_FILE_SYSTEM),
         .tags = request->tags,
         .tag_count = request->n_tags,
         .created_by = mos_call_caller_name(call),
