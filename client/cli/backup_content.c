@@ -288,9 +288,18 @@ static mos_status read_restore_request(struct mos_cli *cli, API(RestoreBackupReq
     const char *target = mos_arguments_value(arguments, "target");
     out->in_place = mos_arguments_flag(arguments, "in-place");
     out->preview = mos_arguments_flag(arguments, "preview");
-    out->existing = mos_arguments_flag(arguments, "overwrite") ? API_WORD(RESTORE_BACKUP_REQUEST__EXISTING__REPLACE)
-                                                               : API_WORD(RESTORE_BACKUP_REQUEST__EXISTING__KEEP);
+    bool overwrite = mos_arguments_flag(arguments, "overwrite"), resume = mos_arguments_flag(arguments, "resume");
+    out->existing = overwrite ? API_WORD(RESTORE_BACKUP_REQUEST__EXISTING__REPLACE)
+                    : resume  ? API_WORD(RESTORE_BACKUP_REQUEST__EXISTING__RESUME)
+                              : API_WORD(RESTORE_BACKUP_REQUEST__EXISTING__KEEP);
+    out->compare_content = mos_arguments_flag(arguments, "compare");
     out->include = mos_arguments_values(arguments, "include", cli->arena, &out->n_include);
+    if (overwrite && resume) {
+        return mos_fail_field(error, "resume", "--overwrite and --resume exclude one another");
+    }
+    if (out->compare_content && !resume) {
+        return mos_fail_field(error, "compare", "--compare goes with --resume only");
+    }
     if (out->in_place && target) {
         return mos_fail_field(error, "target", "--target and --in-place exclude one another");
     }
@@ -315,9 +324,11 @@ static void print_restore(struct mos_cli *cli, const api_job *job, bool preview)
         for (size_t i = 0; i < result->n_preview; i++) {
             printf("%s\n", mos_terminal_escape(cli->arena, result->preview[i]));
         }
-        fprintf(stderr, "%s would be written to %s; nothing was.\n",
+        fprintf(stderr, "%s would be written to %s%s; nothing was.\n",
                 result->n_preview == 1000 ? "At least 1,000 entries" : mos_cli_plural(cli, (int64_t)result->n_preview, "entry", "entries"),
-                mos_terminal_escape(cli->arena, result->target));
+                mos_terminal_escape(cli->arena, result->target),
+                result->files_skipped > 0 ? mos_arena_printf(cli->arena, ", %s left alone", mos_cli_count(cli, result->files_skipped))
+                                          : "");
         return;
     }
     const char *skipped = result->files_skipped > 0 ? mos_arena_printf(cli->arena, ", %s left alone since they were there already",

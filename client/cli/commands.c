@@ -49,6 +49,8 @@ static const struct mos_option restore_options[] = {
     {.name = "include", .value = "PATH", .repeated = true, .help = "only this, with all below it"},
     {.name = "in-place", .help = "to where everything came from; administrators only"},
     {.name = "overwrite", .help = "replace what is there; default: leave it alone"},
+    {.name = "resume", .help = "go on with one that was broken off: keep what has the backup's size, time and mode, replace all else"},
+    {.name = "compare", .help = "with --resume: keep only what has the backup's content too"},
     {.name = "preview", .help = "list what would be written, write nothing"},
     {.name = "wait", .help = "wait for the end (the default)"},
     {.name = "no-wait", .help = "print the job's id and leave"},

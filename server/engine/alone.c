@@ -16,7 +16,8 @@ enum { EXIT_WRONG = 2, EXIT_WARNINGS = 3, EXIT_NOT_FOUND = 4, LISTED_PATHS = 20 
 static const char help[] =
     "Usage: mosaajii-engine list    --repository DIR --keyring FILE\n"
     "       mosaajii-engine verify  --repository DIR --keyring FILE [--backup ID|latest]\n"
-    "       mosaajii-engine restore --repository DIR --keyring FILE [--backup ID|latest] --target DIR [--include PATH]… [--overwrite]\n"
+    "       mosaajii-engine restore --repository DIR --keyring FILE [--backup ID|latest] --target DIR [--include PATH]…\n"
+    "                               [--overwrite | --resume [--compare]] [--preview]\n"
     "       mosaajii-engine prune   --repository DIR --keyring FILE [--dry-run] [--grace-seconds N]\n"
     "       mosaajii-engine check   --repository DIR --keyring FILE [--percent N | --bytes N] [--repair]\n"
     "       mosaajii-engine --version | --help\n"
@@ -31,6 +32,10 @@ static const char help[] =
     "  --target DIR      where to restore to; made if it is not there\n"
     "  --include PATH    restore only this and what lies below it; may be given more than once\n"
     "  --overwrite       replace files that are there already; without it they are kept\n"
+    "  --resume          go on with a restore that was broken off: keep what is there with the size, time and mode of\n"
+    "                    the backup, and replace all else\n"
+    "  --compare         with --resume: keep only what has the backup's content too\n"
+    "  --preview         tell what would be written, and write nothing\n"
     "\n"
     "Exit codes: 0 done, 1 failed or not valid, 2 wrong usage, 3 done with warnings, 4 not found.\n";
 
@@ -43,6 +48,9 @@ struct options {
     ProtobufCBinaryData *include;
     size_t include_count;
     bool overwrite;
+    bool resume;
+    bool compare;
+    bool preview;
 };
 
 void mos_alone_help(void) {
@@ -76,6 +84,12 @@ static int parse(int argc, char **argv, struct options *out) {
         const char *word = argv[i], *include = NULL;
         if (strcmp(word, "--overwrite") == 0) {
             out->overwrite = true;
+        } else if (strcmp(word, "--resume") == 0) {
+            out->resume = true;
+        } else if (strcmp(word, "--compare") == 0) {
+            out->compare = true;
+        } else if (strcmp(word, "--preview") == 0) {
+            out->preview = true;
         } else if (take_value(argc, argv, &i, "--include", &include)) {
             out->include[out->include_count++] = (ProtobufCBinaryData){.data = (uint8_t *)include, .len = strlen(include)};
         } else if (!take_value(argc, argv, &i, "--repository", &out->repository) &&
@@ -87,7 +101,9 @@ static int parse(int argc, char **argv, struct options *out) {
     return !out->repository || !*out->repository                                     ? wrong("", out->command, " needs --repository DIR")
            : !out->keyring || !*out->keyring                                         ? wrong("", out->command, " needs --keyring FILE")
            : strcmp(out->command, "restore") == 0 && (!out->target || !*out->target) ? wrong("", out->command, " needs --target DIR")
-                                                                                     : EXIT_SUCCESS;
+           : out->overwrite && out->resume ? wrong("--overwrite and --resume exclude one another", "", "")
+           : out->compare && !out->resume  ? wrong("--compare goes with --resume only", "", "")
+                                           : EXIT_SUCCESS;
 }
 
 // ---- What is told ----
@@ -180,13 +196,18 @@ static int show_verification(const Mosaajii__Engine__V1__Verification *found) {
     return valid ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static int show_restoration(const Mosaajii__Engine__V1__Restoration *done, int64_t warnings) {
+static int show_restoration(const Mosaajii__Engine__V1__Restoration *done, bool preview, int64_t warnings) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     char bytes[MOS_SIZE_TEXT_BYTES];
     mos_size_format(done->bytes_written, bytes);
-    printf("restored %lld files, %s, to %.*s", (long long)done->files_restored, bytes, (int)done->target.len,
-           (const char *)done->target.data);
+    for (size_t i = 0; i < done->n_preview; i++) {
+        printf("  %s\n", mos_path_escape(arena, done->preview[i].data, done->preview[i].len));
+    }
+    printf(preview ? "would restore %lld files, %s, to %.*s" : "restored %lld files, %s, to %.*s", (long long)done->files_restored, bytes,
+           (int)done->target.len, (const char *)done->target.data);
     if (done->files_skipped) {
-        printf("; %lld were there already and were kept", (long long)done->files_skipped);
+        printf(preview ? "; %lld are there already and would be kept" : "; %lld were there already and were kept",
+               (long long)done->files_skipped);
     }
     if (done->files_failed) {
         printf("; %lld FAILED", (long long)done->files_failed);
@@ -276,7 +297,10 @@ static int run(const struct options *options, mos_arena *arena) {
         restore.include = options->include;
         restore.n_include = options->include_count;
         restore.existing = options->overwrite ? MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__REPLACE
+                           : options->resume  ? MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__RESUME
                                               : MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__KEEP;
+        restore.compare_content = options->compare;
+        restore.preview = options->preview;
         request.operation_case = MOSAAJII__ENGINE__V1__REQUEST__OPERATION_RESTORE;
         request.restore = &restore;
     }
@@ -285,8 +309,9 @@ static int run(const struct options *options, mos_arena *arena) {
         return exit_code(status);
     }
     printf("backup %s\n", backup);
-    return result.result_case == MOSAAJII__ENGINE__V1__RESULT__RESULT_VERIFICATION ? show_verification(result.verification)
-                                                                                   : show_restoration(result.restoration, result.warnings);
+    return result.result_case == MOSAAJII__ENGINE__V1__RESULT__RESULT_VERIFICATION
+               ? show_verification(result.verification)
+               : show_restoration(result.restoration, options->preview, result.warnings);
 }
 
 int mos_alone(int argc, char **argv) {

@@ -36,3 +36,23 @@ def test_targets_are_meant_as_the_shell_means_them(repository, tmp_path):
     # From the root, where the way to here is empty.
     engine("restore", "--repository", repo, "--keyring", keyring, "--target", f".{tmp_path}/g", cwd="/")
     assert digest(f"{tmp_path}/g{source}") == digest(source)
+
+
+def test_a_restore_is_gone_on_with(repository, tmp_path):
+    repo, keyring, source = repository
+    target = tmp_path / "target"
+    victim = f"{target}{source}/part-3/file-00003.dat"
+
+    def restore(*options, check=0):
+        return engine("restore", "--repository", repo, "--keyring", keyring, "--target", target, *options, check=check)
+
+    assert "restored 14 files" in restore().stdout
+    os.unlink(victim)
+    told = restore("--resume", "--preview").stdout
+    assert "would restore 1 files" in told and "13 are there already" in told and f"{source}/part-3/file-00003.dat" in told
+    assert not os.path.exists(victim)
+    assert "restored 1 files" in restore("--resume").stdout
+    assert "restored 0 files" in restore("--resume", "--compare").stdout
+    assert digest(f"{target}{source}") == digest(source)
+    assert "exclude one another" in restore("--resume", "--overwrite", check=2).stderr
+    assert "--resume only" in restore("--compare", check=2).stderr

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.api import GOOD, pb
+from support.api import GOOD, pb, refused
 from support.data import (
     ROOT_USER, Shop, check_shop, differences, digest, make_everything, make_files, size_of,
 )
@@ -38,6 +38,31 @@ def test_selected_paths_alone_are_restored(start, tmp_path):
     top = f"{server.restore_root}/some{source}"
     assert set(digest(top)) == {f"part-1/file-{n:05}.dat" for n in (1, 8, 15)} | {"part-2/file-00002.dat"}
     assert digest(top).items() <= digest(source).items()
+
+
+def test_a_restore_that_was_broken_off_is_gone_on_with(start, tmp_path):
+    source = make_everything(tmp_path / "source")
+    with Shop(tmp_path / "shop.db", filler=50) as shop:
+        server = start(BACKUP_FILES_PATHS=source, DATABASE_URL=f"sqlite://{shop.path}")
+        client = server.client()
+        backup = client.backup("FULL")
+    target = server.restore_root / "target"
+    RESUME = pb.RestoreBackupRequest.RESUME
+    first = client.restore(backup.id, target, existing=RESUME)
+    assert first.restore.files_skipped == 0
+    again = client.restore(backup.id, target, existing=RESUME, compare_content=True)
+    assert again.restore.files_restored == 0 and again.restore.files_skipped == first.restore.files_restored
+    # A database that stays is checked all the same.
+    assert len(again.restore.checks) == len(first.restore.checks) > 0 and all(check.passed for check in again.restore.checks)
+    top = f"{target}{source}"
+    shutil.rmtree(f"{top}/links")
+    os.truncate(f"{top}/large/random.bin", 5)
+    told = client.restore(backup.id, target, existing=RESUME, preview=True)
+    assert f"{source}/large/random.bin" in told.restore.preview and told.restore.files_skipped > 400
+    job = client.restore(backup.id, target, existing=RESUME)
+    assert job.restore.files_restored == len(told.restore.preview) and job.restore.files_failed == 0
+    assert differences(source, top) == []
+    assert refused(client.restore, backup.id, target, compare_content=True)[2] == ["compareContent"]
 
 
 def test_existing_files_are_kept_replaced_or_refused_as_asked(start, tmp_path):

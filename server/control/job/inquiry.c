@@ -138,8 +138,8 @@ mos_status mos_queue_keys(mos_queue *queue, const engine_request *request, mos_a
 }
 
 // `backup_id` "": of all.
-static mos_status inventory(mos_queue *queue, const char *backup_id, mos_arena *arena, bool (*each)(const engine_event *event, void *argument), void *argument,
-                            struct mos_error *error) {
+static mos_status inventory(mos_queue *queue, const char *backup_id, mos_arena *arena,
+                            bool (*each)(const engine_event *event, void *argument), void *argument, struct mos_error *error) {
     Mosaajii__Engine__V1__InventoryRequest operation = MOSAAJII__ENGINE__V1__INVENTORY_REQUEST__INIT;
     engine_request request = MOSAAJII__ENGINE__V1__REQUEST__INIT;
     operation.backup_id = (char *)backup_id;

@@ -114,6 +114,7 @@ mos_status mos_queue_restore(mos_queue *queue, const struct mos_restore_order *o
     operation.include = byte_texts(arena, order->include, order->include_bytes, order->include_count);
     operation.n_include = order->include_count;
     operation.existing = (Mosaajii__Engine__V1__RestoreRequest__Existing)order->existing;
+    operation.compare_content = order->compare_content;
     operation.databases = (char **)order->databases;
     operation.n_databases = order->database_count;
     operation.in_place = order->in_place;

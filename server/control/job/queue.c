@@ -218,7 +218,8 @@ void mos_queue_stop(mos_queue *queue) {
         entries[count++] = entry;
     }
     pthread_mutex_unlock(&queue->mutex);
-    // A process that starts from here on is stopped by its worker, which sees the flag. All are told first, so that their times pass at once.
+    // A process that starts from here on is stopped by its worker, which sees the flag. All are told first, so that their times pass at
+    // once.
     for (size_t i = 0; i < count; i++) {
         tell_to_stop(entries[i]);
     }

@@ -73,6 +73,7 @@ struct mos_restore_order {
     size_t include_count;
     // By the engine's protocol.
     int existing;
+    bool compare_content;
     bool in_place;
     bool preview;
 };

@@ -91,8 +91,7 @@ static mos_status find_hurt_files(struct verification *verification, mos_reader 
     }
     struct mos_verify_result so_far;
     mos_verify_result(verification->verify, &so_far);
-    struct mos_hurt hurt = {
-        .reader = reader, .lost = extent_damaged, .context = verification->verify, .any = so_far.error_count > 0};
+    struct mos_hurt hurt = {.reader = reader, .lost = extent_damaged, .context = verification->verify, .any = so_far.error_count > 0};
     const Mosaajii__Engine__V1__Statistics *statistics = mos_reader_info(reader)->statistics;
     mos_job_phase(verification->job, "verifying files");
     mos_job_totals(verification->job, statistics ? statistics->files + statistics->directories + statistics->others : 0, 0);

@@ -230,7 +230,8 @@ static mos_status put_copy(mos_writer *writer, const void *data, size_t size_byt
     bool was_new;
     memcpy(copy, data, size_bytes);
     mos_tree_make_copy(copy);
-    return put(writer, &writer->workers[writer->worker_count + 1], MOS_FRAME_TREE | MOS_FRAME_COPY, copy, size_bytes, out_id, &was_new, error);
+    return put(writer, &writer->workers[writer->worker_count + 1], MOS_FRAME_TREE | MOS_FRAME_COPY, copy, size_bytes, out_id, &was_new,
+               error);
 }
 
 static mos_status put_tree(void *context, const void *data, size_t size_bytes, const char *first_path, size_t first_path_bytes,

@@ -59,7 +59,9 @@ static void add(mos_writer *writer, const char *path, const struct mos_extent *e
     struct mos_error error = {0};
     struct mos_entry entry = {.path = path,
                               .path_bytes = strlen(path),
-                              .type = extent ? MOS_ENTRY_FILE : *target == '/' ? MOS_ENTRY_HARDLINK : MOS_ENTRY_SYMLINK,
+                              .type = extent           ? MOS_ENTRY_FILE
+                                      : *target == '/' ? MOS_ENTRY_HARDLINK
+                                                       : MOS_ENTRY_SYMLINK,
                               .mode = 0644,
                               .user = "",
                               .group = "",

@@ -43,8 +43,8 @@ static void on_warning(void *context, const char *path, size_t path_bytes, const
 }
 
 // Scans, loads and keeps everything; parents of the roots are left out of the result.
-static mos_status run_with(struct mos_scan_options options, struct result *result, const char *const *roots, size_t root_count, const char *const *patterns, size_t pattern_count,
-                      const char *omit, struct mos_error *error) {
+static mos_status run_with(struct mos_scan_options options, struct result *result, const char *const *roots, size_t root_count,
+                           const char *const *patterns, size_t pattern_count, const char *omit, struct mos_error *error) {
     memset(result, 0, sizeof(*result));
     ProtobufCBinaryData data[8];
     for (size_t i = 0; i < root_count; i++) {
@@ -316,8 +316,8 @@ MOS_TEST(what_is_mounted_below_a_root_may_stay_out) {
     struct mos_error error = {0};
     mkdir(below(base, "mounted"), 0755);
     // Nobody else sees the mount. Where none can be made, the directory stands for itself.
-    bool mounted = unshare(CLONE_NEWNS | (geteuid() == 0 ? 0 : CLONE_NEWUSER)) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-                   mount("none", below(base, "mounted"), "tmpfs", 0, NULL) == 0;
+    bool mounted = unshare(CLONE_NEWNS | (geteuid() == 0 ? 0 : CLONE_NEWUSER)) == 0 &&
+                   mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 && mount("none", below(base, "mounted"), "tmpfs", 0, NULL) == 0;
     put(base, "mounted/1", "1");
     put(base, "x", "1");
     MOS_ASSERT_OK(run_with((struct mos_scan_options){.one_file_system = true}, &result, &base, 1, NULL, 0, NULL, &error), &error);
