@@ -1,5 +1,6 @@
 #include "cli/backup.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -129,6 +130,40 @@ int mos_backup_files(struct mos_cli *cli) {
         fprintf(stderr, "Nothing lies there.\n");
     }
     return MOS_EXIT_DONE;
+}
+
+// ---- cat ----
+
+static mos_status write_content(struct mos_cli *cli, const API(ReadFileRequest) * request, struct mos_error *error) {
+    struct mos_rpc_call_options options = mos_cli_quick(cli);
+    // As long as it takes to read.
+    options.timeout_ms = 0;
+    mos_rpc_stream *stream;
+    mos_status status = api_backup_service(read_file_open)(mos_client_channel(cli->client), &options, request, &stream, error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    const API(FileChunk) *chunk = NULL;
+    while ((status = api_backup_service(read_file_receive)(stream, &chunk, error)) == MOS_OK && chunk) {
+        if (fwrite(chunk->data.data, 1, chunk->data.len, stdout) != chunk->data.len) {
+            status = mos_fail_errno(error, errno, "writing the content");
+            mos_rpc_stream_cancel(stream);
+            break;
+        }
+    }
+    mos_status end = mos_rpc_stream_finish(stream, status == MOS_OK ? error : NULL);
+    return status == MOS_OK ? end : status;
+}
+
+int mos_backup_cat(struct mos_cli *cli) {
+    struct mos_error error = {0};
+    char id[MOS_ID_TEXT_BYTES];
+    API(ReadFileRequest) request = API_INIT(READ_FILE_REQUEST);
+    request.backup_id = id;
+    request.path = mos_arena_strdup(cli->arena, cli->arguments.words[1]);
+    mos_status status = mos_cli_find_backup(cli, cli->arguments.words[0], true, id, &error);
+    status = status == MOS_OK ? write_content(cli, &request, &error) : status;
+    return status == MOS_OK ? MOS_EXIT_DONE : mos_cli_fail(cli, &error);
 }
 
 // ---- diff ----

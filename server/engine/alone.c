@@ -18,6 +18,7 @@ static const char help[] =
     "       mosaajii-engine verify  --repository DIR --keyring FILE [--backup ID|latest]\n"
     "       mosaajii-engine restore --repository DIR --keyring FILE [--backup ID|latest] --target DIR [--include PATH]…\n"
     "                               [--overwrite | --resume [--compare]] [--preview]\n"
+    "       mosaajii-engine cat     --repository DIR --keyring FILE [--backup ID|latest] PATH\n"
     "       mosaajii-engine prune   --repository DIR --keyring FILE [--dry-run] [--grace-seconds N]\n"
     "       mosaajii-engine check   --repository DIR --keyring FILE [--percent N | --bytes N] [--repair]\n"
     "       mosaajii-engine --version | --help\n"
@@ -36,6 +37,7 @@ static const char help[] =
     "                    the backup, and replace all else\n"
     "  --compare         with --resume: keep only what has the backup's content too\n"
     "  --preview         tell what would be written, and write nothing\n"
+    "  PATH              the file or database that cat writes to standard output\n"
     "\n"
     "Exit codes: 0 done, 1 failed or not valid, 2 wrong usage, 3 done with warnings, 4 not found.\n";
 
@@ -51,6 +53,7 @@ struct options {
     bool resume;
     bool compare;
     bool preview;
+    const char *path;
 };
 
 void mos_alone_help(void) {
@@ -77,7 +80,8 @@ static bool take_value(int argc, char **argv, int *at, const char *name, const c
 
 static int parse(int argc, char **argv, struct options *out) {
     out->command = argv[1];
-    if (strcmp(out->command, "list") != 0 && strcmp(out->command, "verify") != 0 && strcmp(out->command, "restore") != 0) {
+    if (strcmp(out->command, "list") != 0 && strcmp(out->command, "verify") != 0 && strcmp(out->command, "restore") != 0 &&
+        strcmp(out->command, "cat") != 0) {
         return wrong(out->command[0] == '-' ? "there is no option " : "there is no command ", out->command, "");
     }
     for (int i = 2; i < argc; i++) {
@@ -90,6 +94,8 @@ static int parse(int argc, char **argv, struct options *out) {
             out->compare = true;
         } else if (strcmp(word, "--preview") == 0) {
             out->preview = true;
+        } else if (strcmp(out->command, "cat") == 0 && word[0] != '-' && !out->path) {
+            out->path = word;
         } else if (take_value(argc, argv, &i, "--include", &include)) {
             out->include[out->include_count++] = (ProtobufCBinaryData){.data = (uint8_t *)include, .len = strlen(include)};
         } else if (!take_value(argc, argv, &i, "--repository", &out->repository) &&
@@ -101,9 +107,10 @@ static int parse(int argc, char **argv, struct options *out) {
     return !out->repository || !*out->repository                                     ? wrong("", out->command, " needs --repository DIR")
            : !out->keyring || !*out->keyring                                         ? wrong("", out->command, " needs --keyring FILE")
            : strcmp(out->command, "restore") == 0 && (!out->target || !*out->target) ? wrong("", out->command, " needs --target DIR")
-           : out->overwrite && out->resume ? wrong("--overwrite and --resume exclude one another", "", "")
-           : out->compare && !out->resume  ? wrong("--compare goes with --resume only", "", "")
-                                           : EXIT_SUCCESS;
+           : strcmp(out->command, "cat") == 0 && !out->path ? wrong("", out->command, " needs the PATH of a file or database in the backup")
+           : out->overwrite && out->resume                  ? wrong("--overwrite and --resume exclude one another", "", "")
+           : out->compare && !out->resume                   ? wrong("--compare goes with --resume only", "", "")
+                                                            : EXIT_SUCCESS;
 }
 
 // ---- What is told ----
@@ -160,11 +167,21 @@ static void show_backup(struct console *console, const Mosaajii__Engine__V1__Bac
     }
 }
 
+static void write_content(const Mosaajii__Engine__V1__Content *content) {
+    if (fwrite(content->data.data, 1, content->data.len, stdout) != content->data.len) {
+        mos_job_cancel(mos_running_job);
+    }
+}
+
 static void show_event(void *context, const Mosaajii__Engine__V1__Event *event) {
     struct console *console = context;
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     if (event->event_case == MOSAAJII__ENGINE__V1__EVENT__EVENT_PROGRESS) {
         show_progress(console, event->progress);
+        return;
+    }
+    if (event->event_case == MOSAAJII__ENGINE__V1__EVENT__EVENT_CONTENT) {
+        write_content(event->content);
         return;
     }
     erase(console);
@@ -265,6 +282,7 @@ static int run(const struct options *options, mos_arena *arena) {
     Mosaajii__Engine__V1__InventoryRequest inventory = MOSAAJII__ENGINE__V1__INVENTORY_REQUEST__INIT;
     Mosaajii__Engine__V1__VerifyRequest verify = MOSAAJII__ENGINE__V1__VERIFY_REQUEST__INIT;
     Mosaajii__Engine__V1__RestoreRequest restore = MOSAAJII__ENGINE__V1__RESTORE_REQUEST__INIT;
+    Mosaajii__Engine__V1__ReadRequest read = MOSAAJII__ENGINE__V1__READ_REQUEST__INIT;
     Mosaajii__Engine__V1__Result result;
     bool list = strcmp(options->command, "list") == 0;
     struct console console = {.live = isatty(STDERR_FILENO), .print = list};
@@ -290,6 +308,11 @@ static int run(const struct options *options, mos_arena *arena) {
         verify.backup_id = (char *)backup;
         request.operation_case = MOSAAJII__ENGINE__V1__REQUEST__OPERATION_VERIFY;
         request.verify = &verify;
+    } else if (strcmp(options->command, "cat") == 0) {
+        read.backup_id = (char *)backup;
+        read.path = (ProtobufCBinaryData){.data = (uint8_t *)options->path, .len = strlen(options->path)};
+        request.operation_case = MOSAAJII__ENGINE__V1__REQUEST__OPERATION_READ;
+        request.read = &read;
     } else {
         const char *target = absolute(arena, options->target);
         restore.backup_id = (char *)backup;
@@ -307,6 +330,9 @@ static int run(const struct options *options, mos_arena *arena) {
     mos_status status = ask(&request, &console, arena, &result);
     if (status) {
         return exit_code(status);
+    }
+    if (request.operation_case == MOSAAJII__ENGINE__V1__REQUEST__OPERATION_READ) {
+        return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     }
     printf("backup %s\n", backup);
     return result.result_case == MOSAAJII__ENGINE__V1__RESULT__RESULT_VERIFICATION

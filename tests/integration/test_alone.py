@@ -56,3 +56,15 @@ def test_a_restore_is_gone_on_with(repository, tmp_path):
     assert digest(f"{target}{source}") == digest(source)
     assert "exclude one another" in restore("--resume", "--overwrite", check=2).stderr
     assert "--resume only" in restore("--compare", check=2).stderr
+
+
+def test_one_file_goes_to_standard_output(repository):
+    repo, keyring, source = repository
+    path = f"{source}/part-3/file-00003.dat"
+    places = ("--repository", repo, "--keyring", keyring)
+    with open(path, "rb") as file:
+        assert engine("cat", *places, path, text=False).stdout == file.read()
+    assert "is not in the backup" in engine("cat", *places, "/nowhere", check=4).stderr
+    answer = engine("cat", *places, source, check=1)
+    assert "no regular file" in answer.stderr and answer.stdout == ""
+    assert "PATH" in engine("cat", *places, check=2).stderr

@@ -65,6 +65,34 @@ def test_a_restore_that_was_broken_off_is_gone_on_with(start, tmp_path):
     assert refused(client.restore, backup.id, target, compare_content=True)[2] == ["compareContent"]
 
 
+def test_one_file_is_read_without_a_restore(start, tmp_path):
+    source = make_everything(tmp_path / "source")
+    with Shop(tmp_path / "shop.db", filler=50) as shop:
+        server = start(BACKUP_FILES_PATHS=source, DATABASE_URL=f"sqlite://{shop.path}")
+        client = server.client()
+        backup = client.backup("FULL")
+
+    def read(path):
+        request = pb.ReadFileRequest(backup_id=backup.id, path=str(path))
+        content = bytearray()
+        for chunk in client.backups.ReadFile(request, metadata=client.metadata, timeout=60):
+            assert chunk.offset == len(content) and len(chunk.data) <= 256 << 10
+            content += chunk.data
+        return bytes(content)
+
+    for name in ("large/random.bin", "sparse", "empty-file", "all-hole", "third-name", "links/second-name"):
+        assert read(source / name) == (source / name).read_bytes(), name
+    assert read(f"{source}/names/\\x5cx41 is no escape") == (source / "names/\\x41 is no escape").read_bytes()
+    assert read("shop.db").startswith(b"SQLite format 3\0")
+    assert refused(read, source / "missing")[0] == "NOT_FOUND"
+    code, _, fields = refused(read, source / "links")
+    assert code == "INVALID_ARGUMENT"
+    assert refused(read, "")[2] == ["path"]
+    result = server.cli("backup", "cat", "latest", str(source / "large/random.bin"), text=False)
+    assert result.stdout == (source / "large/random.bin").read_bytes()
+    assert "is not in the backup" in server.cli("backup", "cat", "latest", "/nowhere", check=4).stderr
+
+
 def test_existing_files_are_kept_replaced_or_refused_as_asked(start, tmp_path):
     source = make_files(tmp_path / "source", 7, 3000)
     server = start(BACKUP_FILES_PATHS=source)

@@ -106,6 +106,41 @@ mos_status mos_queue_diff(mos_queue *queue, const Mosaajii__Engine__V1__DiffRequ
     return status;
 }
 
+// ---- The content of a file ----
+
+struct taker {
+    mos_status (*take)(void *context, int64_t offset, ProtobufCBinaryData data, struct mos_error *error);
+    void *context;
+};
+
+static mos_status take_content(const engine_event *event, void *argument, struct mos_error *error) {
+    const struct taker *taker = argument;
+    return event->event_case == MOSAAJII__ENGINE__V1__EVENT__EVENT_CONTENT
+               ? taker->take(taker->context, event->content->offset, event->content->data, error)
+               : MOS_OK;
+}
+
+mos_status mos_queue_read_file(mos_queue *queue, const Mosaajii__Engine__V1__ReadRequest *request, int cancel_fd,
+                               mos_status (*take)(void *context, int64_t offset, ProtobufCBinaryData data, struct mos_error *error),
+                               void *context, struct mos_error *error) {
+    engine_request whole = MOSAAJII__ENGINE__V1__REQUEST__INIT;
+    whole.operation_case = MOSAAJII__ENGINE__V1__REQUEST__OPERATION_READ;
+    whole.read = (Mosaajii__Engine__V1__ReadRequest *)request;
+    struct taker taker = {take, context};
+    pthread_mutex_lock(&queue->mutex);
+    bool full = queue->readings == MOS_QUEUE_READINGS;
+    queue->readings += !full;
+    pthread_mutex_unlock(&queue->mutex);
+    if (full) {
+        return mos_fail(error, MOS_RESOURCE_EXHAUSTED, "%d files are being read already; try again when one is done", MOS_QUEUE_READINGS);
+    }
+    mos_status status = mos_engine_stream(&queue->engine, &whole, cancel_fd, take_content, &taker, error);
+    pthread_mutex_lock(&queue->mutex);
+    queue->readings--;
+    pthread_mutex_unlock(&queue->mutex);
+    return status;
+}
+
 // ---- The repository ----
 
 mos_status mos_queue_init(mos_queue *queue, mos_arena *arena, const Mosaajii__Engine__V1__Repository **out, struct mos_error *error) {

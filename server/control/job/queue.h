@@ -112,6 +112,11 @@ mos_status mos_queue_list_files(mos_queue *queue, const Mosaajii__Engine__V1__Li
                                 Mosaajii__Engine__V1__Entry ***out, size_t *out_count, bool *out_more, struct mos_error *error);
 mos_status mos_queue_diff(mos_queue *queue, const Mosaajii__Engine__V1__DiffRequest *request, int cancel_fd, mos_arena *arena,
                           Mosaajii__Engine__V1__Change ***out, size_t *out_count, bool *out_more, struct mos_error *error);
+// The content of one file, piece by piece, to `take`, whose failure ends it and is returned. MOS_RESOURCE_EXHAUSTED while several are being
+// read already: how long one takes is up to whoever reads it.
+mos_status mos_queue_read_file(mos_queue *queue, const Mosaajii__Engine__V1__ReadRequest *request, int cancel_fd,
+                               mos_status (*take)(void *context, int64_t offset, ProtobufCBinaryData data, struct mos_error *error),
+                               void *context, struct mos_error *error);
 // Makes the repository and the keyring where they do not exist. The answer lives in the arena.
 mos_status mos_queue_init(mos_queue *queue, mos_arena *arena, const Mosaajii__Engine__V1__Repository **out, struct mos_error *error);
 // A conversation about keys: the request holds one of its operations. The answer lives in the arena.

@@ -7,7 +7,7 @@
 
 #include "control/job/queue.h"
 
-enum { MOS_QUEUE_MOST_JOBS = 64, MOS_QUEUE_MOST_WAITING = 1000, MOS_QUEUE_INQUIRIES = 4 };
+enum { MOS_QUEUE_MOST_JOBS = 64, MOS_QUEUE_MOST_WAITING = 1000, MOS_QUEUE_INQUIRIES = 4, MOS_QUEUE_READINGS = 8 };
 
 // A job in memory, from before its row is written until it is settled.
 struct mos_entry {
@@ -50,6 +50,7 @@ struct mos_queue {
     // Turns of conversations that are no jobs.
     pthread_cond_t inquiry_free;
     int inquiries;
+    int readings;
 };
 
 // A new entry with the request packed; one reference, not yet in the queue.

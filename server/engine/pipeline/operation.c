@@ -193,6 +193,9 @@ static mos_status run(mos_job *job, const Mosaajii__Engine__V1__Request *request
         case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_DIFF:
             status = mos_operation_diff(job, repository, request->diff, error);
             break;
+        case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_READ:
+            status = mos_operation_read(job, repository, request->read, error);
+            break;
         case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_INVENTORY:
             status = mos_operation_inventory(job, repository, request->inventory, error);
             break;

@@ -20,6 +20,8 @@ mos_status mos_operation_restore(mos_job *job, mos_repository *repository, const
                                  Mosaajii__Engine__V1__Result *out, struct mos_error *error);
 mos_status mos_operation_list(mos_job *job, mos_repository *repository, const Mosaajii__Engine__V1__ListRequest *request,
                               struct mos_error *error);
+mos_status mos_operation_read(mos_job *job, mos_repository *repository, const Mosaajii__Engine__V1__ReadRequest *request,
+                              struct mos_error *error);
 mos_status mos_operation_diff(mos_job *job, mos_repository *repository, const Mosaajii__Engine__V1__DiffRequest *request,
                               struct mos_error *error);
 mos_status mos_operation_prune(mos_job *job, mos_repository *repository, const Mosaajii__Engine__V1__PruneRequest *request,
