@@ -1,14 +1,13 @@
 #include "cli/backup.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/follow.h"
 #include "cli/table.h"
 #include "cli/verify.h"
+#include "common/text.h"
 #include "lib/json.h"
 #include "mosaajii/backup/v1/backup.grpc-client.h"
 
@@ -300,7 +299,6 @@ int mos_backup_verify(struct mos_cli *cli) {
 
 // The server wants an absolute path; here people may name one as they do everywhere.
 static mos_status absolute_target(struct mos_cli *cli, const char *target, char **out, struct mos_error *error) {
-    char here[PATH_MAX];
     if (target[0] == '/' || strstr(target, "://")) {
         *out = mos_arena_strdup(cli->arena, target);
         return MOS_OK;
@@ -308,14 +306,8 @@ static mos_status absolute_target(struct mos_cli *cli, const char *target, char 
     if (!*target) {
         return mos_fail_field(error, "target", "--target is empty; it is a directory, or a database's URL");
     }
-    if (!getcwd(here, sizeof(here))) {
-        return mos_fail(error, MOS_IO, "the working directory cannot be read, so --target must be an absolute path");
-    }
-    while (strncmp(target, "./", 2) == 0) {
-        target += 2;
-    }
-    *out = mos_arena_printf(cli->arena, "%s/%s", here, target);
-    return MOS_OK;
+    *out = mos_path_absolute(cli->arena, target);
+    return *out ? MOS_OK : mos_fail(error, MOS_IO, "the working directory cannot be read, so --target must be an absolute path");
 }
 
 static mos_status read_restore_request(struct mos_cli *cli, API(RestoreBackupRequest) * out, struct mos_error *error) {

@@ -1,6 +1,5 @@
 #include "engine/alone.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -257,24 +256,10 @@ static int exit_code(mos_status status) {
     return status == MOS_OK ? EXIT_SUCCESS : status == MOS_NOT_FOUND ? EXIT_NOT_FOUND : EXIT_FAILURE;
 }
 
-// A path as the shell means it: from here, with `.` and `..`. What stands before a `..` is followed where it is there, as the system would.
-static const char *absolute(mos_arena *arena, const char *path) {
-    char here[4096], real[PATH_MAX];
-    if (*path != '/' && !getcwd(here, sizeof(here))) {
-        return path;
-    }
-    char *rest = mos_arena_printf(arena, "%s/%s", *path == '/' ? "" : here, path);
-    char *out = mos_arena_strdup(arena, "");
-    for (char *name = strsep(&rest, "/"); name; name = strsep(&rest, "/")) {
-        if (strcmp(name, "..") == 0) {
-            out = realpath(*out ? out : "/", real) ? mos_arena_strdup(arena, real) : out;
-            char *slash = strrchr(out, '/');
-            *(slash ? slash : out) = 0;
-        } else if (*name && strcmp(name, ".") != 0) {
-            out = mos_arena_printf(arena, "%s/%s", out, name);
-        }
-    }
-    return *out ? out : "/";
+static char *absolute(mos_arena *arena, const char *path) {
+    char *whole = mos_path_absolute(arena, path);
+    // Where the working directory is gone, what comes next says so of the path as it was given.
+    return whole ? whole : mos_arena_strdup(arena, path);
 }
 
 static int run(const struct options *options, mos_arena *arena) {
@@ -286,7 +271,7 @@ static int run(const struct options *options, mos_arena *arena) {
     Mosaajii__Engine__V1__Result result;
     bool list = strcmp(options->command, "list") == 0;
     struct console console = {.live = isatty(STDERR_FILENO), .print = list};
-    request.repository = (char *)absolute(arena, options->repository);
+    request.repository = absolute(arena, options->repository);
     request.keyring = (char *)options->keyring;
     const char *passphrase = getenv("MOSAAJII_KEYRING_PASSPHRASE");
     request.keyring_passphrase = (char *)(passphrase ? passphrase : "");
@@ -314,7 +299,7 @@ static int run(const struct options *options, mos_arena *arena) {
         request.operation_case = MOSAAJII__ENGINE__V1__REQUEST__OPERATION_READ;
         request.read = &read;
     } else {
-        const char *target = absolute(arena, options->target);
+        char *target = absolute(arena, options->target);
         restore.backup_id = (char *)backup;
         restore.target = (ProtobufCBinaryData){.data = (uint8_t *)target, .len = strlen(target)};
         restore.include = options->include;
