@@ -15,6 +15,7 @@ int mos_backup_cancel(struct mos_cli *cli);
 int mos_backup_delete(struct mos_cli *cli);
 
 int mos_backup_files(struct mos_cli *cli);
+int mos_backup_cat(struct mos_cli *cli);
 int mos_backup_diff(struct mos_cli *cli);
 int mos_backup_verify(struct mos_cli *cli);
 int mos_backup_restore(struct mos_cli *cli);

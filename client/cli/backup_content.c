@@ -1,13 +1,13 @@
 #include "cli/backup.h"
 
-#include <limits.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cli/follow.h"
 #include "cli/table.h"
 #include "cli/verify.h"
+#include "common/text.h"
 #include "lib/json.h"
 #include "mosaajii/backup/v1/backup.grpc-client.h"
 
@@ -129,6 +129,40 @@ int mos_backup_files(struct mos_cli *cli) {
         fprintf(stderr, "Nothing lies there.\n");
     }
     return MOS_EXIT_DONE;
+}
+
+// ---- cat ----
+
+static mos_status write_content(struct mos_cli *cli, const API(ReadFileRequest) * request, struct mos_error *error) {
+    struct mos_rpc_call_options options = mos_cli_quick(cli);
+    // As long as it takes to read.
+    options.timeout_ms = 0;
+    mos_rpc_stream *stream;
+    mos_status status = api_backup_service(read_file_open)(mos_client_channel(cli->client), &options, request, &stream, error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    const API(FileChunk) *chunk = NULL;
+    while ((status = api_backup_service(read_file_receive)(stream, &chunk, error)) == MOS_OK && chunk) {
+        if (fwrite(chunk->data.data, 1, chunk->data.len, stdout) != chunk->data.len) {
+            status = mos_fail_errno(error, errno, "writing the content");
+            mos_rpc_stream_cancel(stream);
+            break;
+        }
+    }
+    mos_status end = mos_rpc_stream_finish(stream, status == MOS_OK ? error : NULL);
+    return status == MOS_OK ? end : status;
+}
+
+int mos_backup_cat(struct mos_cli *cli) {
+    struct mos_error error = {0};
+    char id[MOS_ID_TEXT_BYTES];
+    API(ReadFileRequest) request = API_INIT(READ_FILE_REQUEST);
+    request.backup_id = id;
+    request.path = mos_arena_strdup(cli->arena, cli->arguments.words[1]);
+    mos_status status = mos_cli_find_backup(cli, cli->arguments.words[0], true, id, &error);
+    status = status == MOS_OK ? write_content(cli, &request, &error) : status;
+    return status == MOS_OK ? MOS_EXIT_DONE : mos_cli_fail(cli, &error);
 }
 
 // ---- diff ----
@@ -265,7 +299,6 @@ int mos_backup_verify(struct mos_cli *cli) {
 
 // The server wants an absolute path; here people may name one as they do everywhere.
 static mos_status absolute_target(struct mos_cli *cli, const char *target, char **out, struct mos_error *error) {
-    char here[PATH_MAX];
     if (target[0] == '/' || strstr(target, "://")) {
         *out = mos_arena_strdup(cli->arena, target);
         return MOS_OK;
@@ -273,14 +306,8 @@ static mos_status absolute_target(struct mos_cli *cli, const char *target, char 
     if (!*target) {
         return mos_fail_field(error, "target", "--target is empty; it is a directory, or a database's URL");
     }
-    if (!getcwd(here, sizeof(here))) {
-        return mos_fail(error, MOS_IO, "the working directory cannot be read, so --target must be an absolute path");
-    }
-    while (strncmp(target, "./", 2) == 0) {
-        target += 2;
-    }
-    *out = mos_arena_printf(cli->arena, "%s/%s", here, target);
-    return MOS_OK;
+    *out = mos_path_absolute(cli->arena, target);
+    return *out ? MOS_OK : mos_fail(error, MOS_IO, "the working directory cannot be read, so --target must be an absolute path");
 }
 
 static mos_status read_restore_request(struct mos_cli *cli, API(RestoreBackupRequest) * out, struct mos_error *error) {
@@ -288,9 +315,18 @@ static mos_status read_restore_request(struct mos_cli *cli, API(RestoreBackupReq
     const char *target = mos_arguments_value(arguments, "target");
     out->in_place = mos_arguments_flag(arguments, "in-place");
     out->preview = mos_arguments_flag(arguments, "preview");
-    out->existing = mos_arguments_flag(arguments, "overwrite") ? API_WORD(RESTORE_BACKUP_REQUEST__EXISTING__REPLACE)
-                                                               : API_WORD(RESTORE_BACKUP_REQUEST__EXISTING__KEEP);
+    bool overwrite = mos_arguments_flag(arguments, "overwrite"), resume = mos_arguments_flag(arguments, "resume");
+    out->existing = overwrite ? API_WORD(RESTORE_BACKUP_REQUEST__EXISTING__REPLACE)
+                    : resume  ? API_WORD(RESTORE_BACKUP_REQUEST__EXISTING__RESUME)
+                              : API_WORD(RESTORE_BACKUP_REQUEST__EXISTING__KEEP);
+    out->compare_content = mos_arguments_flag(arguments, "compare");
     out->include = mos_arguments_values(arguments, "include", cli->arena, &out->n_include);
+    if (overwrite && resume) {
+        return mos_fail_field(error, "resume", "--overwrite and --resume exclude one another");
+    }
+    if (out->compare_content && !resume) {
+        return mos_fail_field(error, "compare", "--compare goes with --resume only");
+    }
     if (out->in_place && target) {
         return mos_fail_field(error, "target", "--target and --in-place exclude one another");
     }
@@ -315,9 +351,11 @@ static void print_restore(struct mos_cli *cli, const api_job *job, bool preview)
         for (size_t i = 0; i < result->n_preview; i++) {
             printf("%s\n", mos_terminal_escape(cli->arena, result->preview[i]));
         }
-        fprintf(stderr, "%s would be written to %s; nothing was.\n",
+        fprintf(stderr, "%s would be written to %s%s; nothing was.\n",
                 result->n_preview == 1000 ? "At least 1,000 entries" : mos_cli_plural(cli, (int64_t)result->n_preview, "entry", "entries"),
-                mos_terminal_escape(cli->arena, result->target));
+                mos_terminal_escape(cli->arena, result->target),
+                result->files_skipped > 0 ? mos_arena_printf(cli->arena, ", %s left alone", mos_cli_count(cli, result->files_skipped))
+                                          : "");
         return;
     }
     const char *skipped = result->files_skipped > 0 ? mos_arena_printf(cli->arena, ", %s left alone since they were there already",

@@ -1,7 +1,10 @@
 #include "common/text.h"
 
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 // Length of the valid sequence at the start of the data, 0 for none. Table 3-7 of the Unicode standard.
 static size_t sequence_length(const uint8_t *data, size_t size_bytes) {
@@ -147,4 +150,23 @@ void mos_size_format(int64_t bytes, char text[MOS_SIZE_TEXT_BYTES]) {
         unit++;
     }
     snprintf(text, MOS_SIZE_TEXT_BYTES, "%.1f %s", value, units[unit]);
+}
+
+char *mos_path_absolute(mos_arena *arena, const char *path) {
+    char here[PATH_MAX], real[PATH_MAX];
+    if (*path != '/' && !getcwd(here, sizeof(here))) {
+        return NULL;
+    }
+    char *rest = mos_arena_printf(arena, "%s/%s", *path == '/' ? "" : here, path);
+    char *out = mos_arena_strdup(arena, "");
+    for (char *name = strsep(&rest, "/"); name; name = strsep(&rest, "/")) {
+        if (strcmp(name, "..") == 0) {
+            out = realpath(*out ? out : "/", real) ? mos_arena_strdup(arena, real) : out;
+            char *slash = strrchr(out, '/');
+            *(slash ? slash : out) = 0;
+        } else if (*name && strcmp(name, ".") != 0) {
+            out = mos_arena_printf(arena, "%s/%s", out, name);
+        }
+    }
+    return *out ? out : mos_arena_strdup(arena, "/");
 }

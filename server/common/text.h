@@ -21,6 +21,10 @@ char *mos_path_escape(mos_arena *arena, const void *path, size_t size_bytes);
 // And back. false when an escape is malformed or stands for a zero byte. *out lives in the arena and ends with a zero.
 bool mos_path_unescape(mos_arena *arena, const char *text, char **out, size_t *out_size_bytes);
 
+// A path as the shell means it: from here, with `.` and `..`, and without doubled slashes and one at the end. What stands before a `..` is
+// followed where it is there, as the system would. NULL where the working directory cannot be told.
+char *mos_path_absolute(mos_arena *arena, const char *path);
+
 // "1.4 GiB", "812 B".
 #define MOS_SIZE_TEXT_BYTES 24
 void mos_size_format(int64_t bytes, char text[MOS_SIZE_TEXT_BYTES]);

@@ -15,7 +15,9 @@ enum { EXIT_WRONG = 2, EXIT_WARNINGS = 3, EXIT_NOT_FOUND = 4, LISTED_PATHS = 20 
 static const char help[] =
     "Usage: mosaajii-engine list    --repository DIR --keyring FILE\n"
     "       mosaajii-engine verify  --repository DIR --keyring FILE [--backup ID|latest]\n"
-    "       mosaajii-engine restore --repository DIR --keyring FILE [--backup ID|latest] --target DIR [--include PATH]… [--overwrite]\n"
+    "       mosaajii-engine restore --repository DIR --keyring FILE [--backup ID|latest] --target DIR [--include PATH]…\n"
+    "                               [--overwrite | --resume [--compare]] [--preview]\n"
+    "       mosaajii-engine cat     --repository DIR --keyring FILE [--backup ID|latest] PATH\n"
     "       mosaajii-engine prune   --repository DIR --keyring FILE [--dry-run] [--grace-seconds N]\n"
     "       mosaajii-engine check   --repository DIR --keyring FILE [--percent N | --bytes N] [--repair]\n"
     "       mosaajii-engine --version | --help\n"
@@ -30,6 +32,11 @@ static const char help[] =
     "  --target DIR      where to restore to; made if it is not there\n"
     "  --include PATH    restore only this and what lies below it; may be given more than once\n"
     "  --overwrite       replace files that are there already; without it they are kept\n"
+    "  --resume          go on with a restore that was broken off: keep what is there with the size, time and mode of\n"
+    "                    the backup, and replace all else\n"
+    "  --compare         with --resume: keep only what has the backup's content too\n"
+    "  --preview         tell what would be written, and write nothing\n"
+    "  PATH              the file or database that cat writes to standard output\n"
     "\n"
     "Exit codes: 0 done, 1 failed or not valid, 2 wrong usage, 3 done with warnings, 4 not found.\n";
 
@@ -42,6 +49,10 @@ struct options {
     ProtobufCBinaryData *include;
     size_t include_count;
     bool overwrite;
+    bool resume;
+    bool compare;
+    bool preview;
+    const char *path;
 };
 
 void mos_alone_help(void) {
@@ -68,13 +79,22 @@ static bool take_value(int argc, char **argv, int *at, const char *name, const c
 
 static int parse(int argc, char **argv, struct options *out) {
     out->command = argv[1];
-    if (strcmp(out->command, "list") != 0 && strcmp(out->command, "verify") != 0 && strcmp(out->command, "restore") != 0) {
+    if (strcmp(out->command, "list") != 0 && strcmp(out->command, "verify") != 0 && strcmp(out->command, "restore") != 0 &&
+        strcmp(out->command, "cat") != 0) {
         return wrong(out->command[0] == '-' ? "there is no option " : "there is no command ", out->command, "");
     }
     for (int i = 2; i < argc; i++) {
         const char *word = argv[i], *include = NULL;
         if (strcmp(word, "--overwrite") == 0) {
             out->overwrite = true;
+        } else if (strcmp(word, "--resume") == 0) {
+            out->resume = true;
+        } else if (strcmp(word, "--compare") == 0) {
+            out->compare = true;
+        } else if (strcmp(word, "--preview") == 0) {
+            out->preview = true;
+        } else if (strcmp(out->command, "cat") == 0 && word[0] != '-' && !out->path) {
+            out->path = word;
         } else if (take_value(argc, argv, &i, "--include", &include)) {
             out->include[out->include_count++] = (ProtobufCBinaryData){.data = (uint8_t *)include, .len = strlen(include)};
         } else if (!take_value(argc, argv, &i, "--repository", &out->repository) &&
@@ -86,7 +106,10 @@ static int parse(int argc, char **argv, struct options *out) {
     return !out->repository || !*out->repository                                     ? wrong("", out->command, " needs --repository DIR")
            : !out->keyring || !*out->keyring                                         ? wrong("", out->command, " needs --keyring FILE")
            : strcmp(out->command, "restore") == 0 && (!out->target || !*out->target) ? wrong("", out->command, " needs --target DIR")
-                                                                                     : EXIT_SUCCESS;
+           : strcmp(out->command, "cat") == 0 && !out->path ? wrong("", out->command, " needs the PATH of a file or database in the backup")
+           : out->overwrite && out->resume                  ? wrong("--overwrite and --resume exclude one another", "", "")
+           : out->compare && !out->resume                   ? wrong("--compare goes with --resume only", "", "")
+                                                            : EXIT_SUCCESS;
 }
 
 // ---- What is told ----
@@ -143,11 +166,21 @@ static void show_backup(struct console *console, const Mosaajii__Engine__V1__Bac
     }
 }
 
+static void write_content(const Mosaajii__Engine__V1__Content *content) {
+    if (fwrite(content->data.data, 1, content->data.len, stdout) != content->data.len) {
+        mos_job_cancel(mos_running_job);
+    }
+}
+
 static void show_event(void *context, const Mosaajii__Engine__V1__Event *event) {
     struct console *console = context;
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     if (event->event_case == MOSAAJII__ENGINE__V1__EVENT__EVENT_PROGRESS) {
         show_progress(console, event->progress);
+        return;
+    }
+    if (event->event_case == MOSAAJII__ENGINE__V1__EVENT__EVENT_CONTENT) {
+        write_content(event->content);
         return;
     }
     erase(console);
@@ -179,13 +212,18 @@ static int show_verification(const Mosaajii__Engine__V1__Verification *found) {
     return valid ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static int show_restoration(const Mosaajii__Engine__V1__Restoration *done, int64_t warnings) {
+static int show_restoration(const Mosaajii__Engine__V1__Restoration *done, bool preview, int64_t warnings) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     char bytes[MOS_SIZE_TEXT_BYTES];
     mos_size_format(done->bytes_written, bytes);
-    printf("restored %lld files, %s, to %.*s", (long long)done->files_restored, bytes, (int)done->target.len,
-           (const char *)done->target.data);
+    for (size_t i = 0; i < done->n_preview; i++) {
+        printf("  %s\n", mos_path_escape(arena, done->preview[i].data, done->preview[i].len));
+    }
+    printf(preview ? "would restore %lld files, %s, to %.*s" : "restored %lld files, %s, to %.*s", (long long)done->files_restored, bytes,
+           (int)done->target.len, (const char *)done->target.data);
     if (done->files_skipped) {
-        printf("; %lld were there already and were kept", (long long)done->files_skipped);
+        printf(preview ? "; %lld are there already and would be kept" : "; %lld were there already and were kept",
+               (long long)done->files_skipped);
     }
     if (done->files_failed) {
         printf("; %lld FAILED", (long long)done->files_failed);
@@ -218,13 +256,10 @@ static int exit_code(mos_status status) {
     return status == MOS_OK ? EXIT_SUCCESS : status == MOS_NOT_FOUND ? EXIT_NOT_FOUND : EXIT_FAILURE;
 }
 
-// Relative targets are meant from here.
-static const char *absolute(mos_arena *arena, const char *path) {
-    char here[4096];
-    if (!path || *path == '/' || !getcwd(here, sizeof(here))) {
-        return path;
-    }
-    return mos_arena_printf(arena, "%s/%s", here, path);
+static char *absolute(mos_arena *arena, const char *path) {
+    char *whole = mos_path_absolute(arena, path);
+    // Where the working directory is gone, what comes next says so of the path as it was given.
+    return whole ? whole : mos_arena_strdup(arena, path);
 }
 
 static int run(const struct options *options, mos_arena *arena) {
@@ -232,10 +267,11 @@ static int run(const struct options *options, mos_arena *arena) {
     Mosaajii__Engine__V1__InventoryRequest inventory = MOSAAJII__ENGINE__V1__INVENTORY_REQUEST__INIT;
     Mosaajii__Engine__V1__VerifyRequest verify = MOSAAJII__ENGINE__V1__VERIFY_REQUEST__INIT;
     Mosaajii__Engine__V1__RestoreRequest restore = MOSAAJII__ENGINE__V1__RESTORE_REQUEST__INIT;
+    Mosaajii__Engine__V1__ReadRequest read = MOSAAJII__ENGINE__V1__READ_REQUEST__INIT;
     Mosaajii__Engine__V1__Result result;
     bool list = strcmp(options->command, "list") == 0;
     struct console console = {.live = isatty(STDERR_FILENO), .print = list};
-    request.repository = (char *)absolute(arena, options->repository);
+    request.repository = absolute(arena, options->repository);
     request.keyring = (char *)options->keyring;
     const char *passphrase = getenv("MOSAAJII_KEYRING_PASSPHRASE");
     request.keyring_passphrase = (char *)(passphrase ? passphrase : "");
@@ -257,14 +293,22 @@ static int run(const struct options *options, mos_arena *arena) {
         verify.backup_id = (char *)backup;
         request.operation_case = MOSAAJII__ENGINE__V1__REQUEST__OPERATION_VERIFY;
         request.verify = &verify;
+    } else if (strcmp(options->command, "cat") == 0) {
+        read.backup_id = (char *)backup;
+        read.path = (ProtobufCBinaryData){.data = (uint8_t *)options->path, .len = strlen(options->path)};
+        request.operation_case = MOSAAJII__ENGINE__V1__REQUEST__OPERATION_READ;
+        request.read = &read;
     } else {
-        const char *target = absolute(arena, options->target);
+        char *target = absolute(arena, options->target);
         restore.backup_id = (char *)backup;
         restore.target = (ProtobufCBinaryData){.data = (uint8_t *)target, .len = strlen(target)};
         restore.include = options->include;
         restore.n_include = options->include_count;
         restore.existing = options->overwrite ? MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__REPLACE
+                           : options->resume  ? MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__RESUME
                                               : MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__KEEP;
+        restore.compare_content = options->compare;
+        restore.preview = options->preview;
         request.operation_case = MOSAAJII__ENGINE__V1__REQUEST__OPERATION_RESTORE;
         request.restore = &restore;
     }
@@ -272,9 +316,13 @@ static int run(const struct options *options, mos_arena *arena) {
     if (status) {
         return exit_code(status);
     }
+    if (request.operation_case == MOSAAJII__ENGINE__V1__REQUEST__OPERATION_READ) {
+        return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    }
     printf("backup %s\n", backup);
-    return result.result_case == MOSAAJII__ENGINE__V1__RESULT__RESULT_VERIFICATION ? show_verification(result.verification)
-                                                                                   : show_restoration(result.restoration, result.warnings);
+    return result.result_case == MOSAAJII__ENGINE__V1__RESULT__RESULT_VERIFICATION
+               ? show_verification(result.verification)
+               : show_restoration(result.restoration, options->preview, result.warnings);
 }
 
 int mos_alone(int argc, char **argv) {

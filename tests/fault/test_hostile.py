@@ -89,6 +89,7 @@ def test_made_with_the_real_keys(zoo, kind):
     run("restore", repository, keyring, "--target", target)
     # Again, over what is there.
     run("restore", repository, keyring, "--target", target, "--overwrite")
+    run("restore", repository, keyring, "--target", target, "--resume", "--compare")
     run("prune", repository, keyring, "--dry-run")
     run("prune", repository, keyring, "--grace-seconds", "0")
     assert everything(zoo, without=("targets", *KINDS)) == before, "written outside of the target"

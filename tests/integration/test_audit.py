@@ -78,6 +78,7 @@ def test_every_change_every_refusal_and_what_happens_by_itself(server):
     assert created.details["name"] == "the name" and created.details["tags"] == "one,two" and created.details["type"] == "FILES"
     deleted = by_action["Job.DELETE"]
     assert deleted.details["packsRemoved"].split(",") == list(deletion.packs_removed) and deletion.packs_removed
+    assert deleted.details["packsRemovedCount"] == str(deletion.packs_removed_count) == str(len(deletion.packs_removed))
     assert verify(client).valid
     assert [entry.action for entry in entries(client, resource=made.token.id)] == [
         "AdminService.CreateToken", "AdminService.RevokeToken",

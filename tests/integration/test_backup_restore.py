@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.api import GOOD, pb
+from support.api import GOOD, pb, refused
 from support.data import (
     ROOT_USER, Shop, check_shop, differences, digest, make_everything, make_files, size_of,
 )
@@ -38,6 +38,59 @@ def test_selected_paths_alone_are_restored(start, tmp_path):
     top = f"{server.restore_root}/some{source}"
     assert set(digest(top)) == {f"part-1/file-{n:05}.dat" for n in (1, 8, 15)} | {"part-2/file-00002.dat"}
     assert digest(top).items() <= digest(source).items()
+
+
+def test_a_restore_that_was_broken_off_is_gone_on_with(start, tmp_path):
+    source = make_everything(tmp_path / "source")
+    with Shop(tmp_path / "shop.db", filler=50) as shop:
+        server = start(BACKUP_FILES_PATHS=source, DATABASE_URL=f"sqlite://{shop.path}")
+        client = server.client()
+        backup = client.backup("FULL")
+    target = server.restore_root / "target"
+    RESUME = pb.RestoreBackupRequest.RESUME
+    first = client.restore(backup.id, target, existing=RESUME)
+    assert first.restore.files_skipped == 0
+    again = client.restore(backup.id, target, existing=RESUME, compare_content=True)
+    assert again.restore.files_restored == 0 and again.restore.files_skipped == first.restore.files_restored
+    # A database that stays is checked all the same.
+    assert len(again.restore.checks) == len(first.restore.checks) > 0 and all(check.passed for check in again.restore.checks)
+    top = f"{target}{source}"
+    shutil.rmtree(f"{top}/links")
+    os.truncate(f"{top}/large/random.bin", 5)
+    told = client.restore(backup.id, target, existing=RESUME, preview=True)
+    assert f"{source}/large/random.bin" in told.restore.preview and told.restore.files_skipped > 400
+    job = client.restore(backup.id, target, existing=RESUME)
+    assert job.restore.files_restored == len(told.restore.preview) and job.restore.files_failed == 0
+    assert differences(source, top) == []
+    assert refused(client.restore, backup.id, target, compare_content=True)[2] == ["compareContent"]
+
+
+def test_one_file_is_read_without_a_restore(start, tmp_path):
+    source = make_everything(tmp_path / "source")
+    with Shop(tmp_path / "shop.db", filler=50) as shop:
+        server = start(BACKUP_FILES_PATHS=source, DATABASE_URL=f"sqlite://{shop.path}")
+        client = server.client()
+        backup = client.backup("FULL")
+
+    def read(path):
+        request = pb.ReadFileRequest(backup_id=backup.id, path=str(path))
+        content = bytearray()
+        for chunk in client.backups.ReadFile(request, metadata=client.metadata, timeout=60):
+            assert chunk.offset == len(content) and len(chunk.data) <= 256 << 10
+            content += chunk.data
+        return bytes(content)
+
+    for name in ("large/random.bin", "sparse", "empty-file", "all-hole", "third-name", "links/second-name"):
+        assert read(source / name) == (source / name).read_bytes(), name
+    assert read(f"{source}/names/\\x5cx41 is no escape") == (source / "names/\\x41 is no escape").read_bytes()
+    assert read("shop.db").startswith(b"SQLite format 3\0")
+    assert refused(read, source / "missing")[0] == "NOT_FOUND"
+    code, _, fields = refused(read, source / "links")
+    assert code == "INVALID_ARGUMENT"
+    assert refused(read, "")[2] == ["path"]
+    result = server.cli("backup", "cat", "latest", str(source / "large/random.bin"), text=False)
+    assert result.stdout == (source / "large/random.bin").read_bytes()
+    assert "is not in the backup" in server.cli("backup", "cat", "latest", "/nowhere", check=4).stderr
 
 
 def test_existing_files_are_kept_replaced_or_refused_as_asked(start, tmp_path):

@@ -28,7 +28,7 @@ def test_frees_what_no_other_backup_needs(start, tmp_path):
     assert sum(before.values()) - sum(after.values()) == answer.bytes_freed
     assert not [path for path in after if second.id in path], "manifest and key are gone"
     # The third needs all that the second needed, but for the tree where a directory above the source has changed meanwhile.
-    assert len(answer.packs_removed) <= 1 and answer.bytes_freed < 20_000, answer
+    assert len(answer.packs_removed) <= 2 and answer.bytes_freed < 20_000, answer
     packs = {path.rsplit("/", 1)[1] for path in before if path.startswith("packs/")}
     assert answer.packs_kept and set(answer.packs_kept) <= packs
     assert refused(client.get, second.id)[0] == "NOT_FOUND"

@@ -36,6 +36,18 @@ def source(tmp_path):
     return make_files(tmp_path / "source", 10, 3000)
 
 
+def test_a_repository_that_is_gone_is_not_made_anew_by_looking(start, source):
+    server = start(BACKUP_FILES_PATHS=source)
+    client = server.client()
+    client.backup("FILES")
+    away = server.repository.rename(server.home / "away")
+    assert refused(keys, client)[0] in ("NOT_FOUND", "UNAVAILABLE", "FAILED_PRECONDITION")
+    assert client.backup("FILES", good=False).status == pb.Backup.FAILED
+    assert not server.repository.exists()
+    away.rename(server.repository)
+    assert [key.id for key in keys(client)] == ["local/1"]
+
+
 def test_rotation_retirement_and_restore(start, source):
     server = start(BACKUP_FILES_PATHS=source)
     client = server.client()

@@ -240,14 +240,15 @@ class Server:
         return json.loads(self.cli(*arguments, "-o", "json", check=check, **settings).stdout)
 
 
-def engine(*arguments, check=0, **settings):
+def engine(*arguments, check=0, cwd=None, text=True, **settings):
     """Runs the engine alone."""
     result = subprocess.run(
         [BIN / "mosaajii-engine", *map(str, arguments)],
         env=environment(**settings),
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        text=True,
+        text=text,
+        cwd=cwd,
         timeout=CEILING,
     )
     if check is not None:

@@ -106,6 +106,41 @@ mos_status mos_queue_diff(mos_queue *queue, const Mosaajii__Engine__V1__DiffRequ
     return status;
 }
 
+// ---- The content of a file ----
+
+struct taker {
+    mos_status (*take)(void *context, int64_t offset, ProtobufCBinaryData data, struct mos_error *error);
+    void *context;
+};
+
+static mos_status take_content(const engine_event *event, void *argument, struct mos_error *error) {
+    const struct taker *taker = argument;
+    return event->event_case == MOSAAJII__ENGINE__V1__EVENT__EVENT_CONTENT
+               ? taker->take(taker->context, event->content->offset, event->content->data, error)
+               : MOS_OK;
+}
+
+mos_status mos_queue_read_file(mos_queue *queue, const Mosaajii__Engine__V1__ReadRequest *request, int cancel_fd,
+                               mos_status (*take)(void *context, int64_t offset, ProtobufCBinaryData data, struct mos_error *error),
+                               void *context, struct mos_error *error) {
+    engine_request whole = MOSAAJII__ENGINE__V1__REQUEST__INIT;
+    whole.operation_case = MOSAAJII__ENGINE__V1__REQUEST__OPERATION_READ;
+    whole.read = (Mosaajii__Engine__V1__ReadRequest *)request;
+    struct taker taker = {take, context};
+    pthread_mutex_lock(&queue->mutex);
+    bool full = queue->readings == MOS_QUEUE_READINGS;
+    queue->readings += !full;
+    pthread_mutex_unlock(&queue->mutex);
+    if (full) {
+        return mos_fail(error, MOS_RESOURCE_EXHAUSTED, "%d files are being read already; try again when one is done", MOS_QUEUE_READINGS);
+    }
+    mos_status status = mos_engine_stream(&queue->engine, &whole, cancel_fd, take_content, &taker, error);
+    pthread_mutex_lock(&queue->mutex);
+    queue->readings--;
+    pthread_mutex_unlock(&queue->mutex);
+    return status;
+}
+
 // ---- The repository ----
 
 mos_status mos_queue_init(mos_queue *queue, mos_arena *arena, const Mosaajii__Engine__V1__Repository **out, struct mos_error *error) {
@@ -137,10 +172,12 @@ mos_status mos_queue_keys(mos_queue *queue, const engine_request *request, mos_a
     return status;
 }
 
-static mos_status inventory(mos_queue *queue, mos_arena *arena, bool (*each)(const engine_event *event, void *argument), void *argument,
-                            struct mos_error *error) {
+// `backup_id` "": of all.
+static mos_status inventory(mos_queue *queue, const char *backup_id, mos_arena *arena,
+                            bool (*each)(const engine_event *event, void *argument), void *argument, struct mos_error *error) {
     Mosaajii__Engine__V1__InventoryRequest operation = MOSAAJII__ENGINE__V1__INVENTORY_REQUEST__INIT;
     engine_request request = MOSAAJII__ENGINE__V1__REQUEST__INIT;
+    operation.backup_id = (char *)backup_id;
     request.operation_case = MOSAAJII__ENGINE__V1__REQUEST__OPERATION_INVENTORY;
     request.inventory = &operation;
     const engine_result *result;
@@ -164,7 +201,7 @@ static bool look_for_backup(const engine_event *event, void *argument) {
 mos_status mos_queue_find_committed(mos_queue *queue, const char *backup_id, mos_arena *arena, const backup_record **out,
                                     struct mos_error *error) {
     struct search search = {.backup_id = backup_id};
-    mos_status status = inventory(queue, arena, look_for_backup, &search, error);
+    mos_status status = inventory(queue, backup_id, arena, look_for_backup, &search, error);
     *out = search.found;
     return status;
 }
@@ -195,7 +232,7 @@ static bool add_backup(const engine_event *event, void *argument) {
 mos_status mos_queue_rebuild(mos_queue *queue, int64_t *out_added, struct mos_error *error) {
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     struct rebuild rebuild = {.queue = queue};
-    mos_status status = inventory(queue, arena, add_backup, &rebuild, error);
+    mos_status status = inventory(queue, "", arena, add_backup, &rebuild, error);
     *out_added = rebuild.added;
     if (rebuild.status != MOS_OK && error) {
         *error = rebuild.error;

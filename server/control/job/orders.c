@@ -81,6 +81,8 @@ mos_status mos_queue_backup(mos_queue *queue, const struct mos_backup_order *ord
     operation.excludes = (char **)order->excludes;
     operation.n_excludes = order->exclude_count;
     operation.read_all = order->read_all;
+    operation.skip_caches = order->skip_caches;
+    operation.one_file_system = order->one_file_system;
     operation.settle_ns = order->settle_seconds * MOS_NS_PER_SECOND;
     engine_request request = MOSAAJII__ENGINE__V1__REQUEST__INIT;
     request.operation_case = MOSAAJII__ENGINE__V1__REQUEST__OPERATION_BACKUP;
@@ -112,6 +114,7 @@ mos_status mos_queue_restore(mos_queue *queue, const struct mos_restore_order *o
     operation.include = byte_texts(arena, order->include, order->include_bytes, order->include_count);
     operation.n_include = order->include_count;
     operation.existing = (Mosaajii__Engine__V1__RestoreRequest__Existing)order->existing;
+    operation.compare_content = order->compare_content;
     operation.databases = (char **)order->databases;
     operation.n_databases = order->database_count;
     operation.in_place = order->in_place;

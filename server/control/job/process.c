@@ -301,30 +301,59 @@ static void limit_silence(mos_process *process, int answer_ms) {
     setsockopt(process->socket, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 }
 
+static mos_status receive_answer(mos_process *process, int answer_ms, int cancel_fd, mos_arena *arena, Mosaajii__Engine__V1__Event **out,
+                                 struct mos_error *error) {
+    mos_status status = mos_process_receive(process, answer_ms, cancel_fd, arena, out, error);
+    if (status != MOS_OK || *out) {
+        return status;
+    }
+    return cancel_fd >= 0 && is_readable(cancel_fd)
+               ? mos_fail(error, MOS_CANCELLED, "the call was cancelled")
+               : mos_fail(error, MOS_DEADLINE_EXCEEDED, "the engine process gave no answer within %d ms", answer_ms);
+}
+
+static mos_status judge(const Mosaajii__Engine__V1__Result *result, struct mos_error *error) {
+    return strcmp(result->status, "OK") == 0 ? MOS_OK : mos_fail(error, mos_status_from_name(result->status), "%s", result->message);
+}
+
 static mos_status converse(mos_process *process, int answer_ms, int cancel_fd, mos_arena *arena,
                            bool (*each)(const Mosaajii__Engine__V1__Event *event, void *argument), void *argument,
                            const Mosaajii__Engine__V1__Result **out, struct mos_error *error) {
     for (;;) {
         Mosaajii__Engine__V1__Event *event;
-        mos_status status = mos_process_receive(process, answer_ms, cancel_fd, arena, &event, error);
+        mos_status status = receive_answer(process, answer_ms, cancel_fd, arena, &event, error);
         if (status != MOS_OK) {
             return status;
         }
-        if (!event) {
-            return cancel_fd >= 0 && is_readable(cancel_fd)
-                       ? mos_fail(error, MOS_CANCELLED, "the call was cancelled")
-                       : mos_fail(error, MOS_DEADLINE_EXCEEDED, "the engine process gave no answer within %d ms", answer_ms);
-        }
         if (event->event_case == MOSAAJII__ENGINE__V1__EVENT__EVENT_RESULT) {
             *out = event->result;
-            return strcmp(event->result->status, "OK") == 0
-                       ? MOS_OK
-                       : mos_fail(error, mos_status_from_name(event->result->status), "%s", event->result->message);
+            return judge(event->result, error);
         }
         if (each && !each(event, argument)) {
             return mos_fail(error, MOS_RESOURCE_EXHAUSTED, "the engine answered more than was asked for");
         }
     }
+}
+
+// The process has said its last, or is told to stop; `status` and `talk` are what the conversation came to.
+static mos_status end_talk(mos_process *process, bool answered, mos_status status, const struct mos_error *talk, struct mos_error *error) {
+    if (!answered) {
+        mos_process_stop(process);
+        mos_process_kill(process, STOP_GRACE_MS);
+    }
+    char reason[MOS_PROCESS_REASON_BYTES];
+    mos_process_end(process, reason);
+    if (!answered && status == MOS_UNAVAILABLE) {
+        return mos_fail(error, MOS_INTERNAL, "the engine process %s without an answer", reason);
+    }
+    if (!answered && status == MOS_DEADLINE_EXCEEDED) {
+        // Of the engine, not of the call.
+        return mos_fail(error, MOS_UNAVAILABLE, "%s", talk->message);
+    }
+    if (status != MOS_OK && error) {
+        *error = *talk;
+    }
+    return status;
 }
 
 mos_status mos_engine_ask(const struct mos_engine *engine, const Mosaajii__Engine__V1__Request *request, int cancel_fd, mos_arena *arena,
@@ -343,21 +372,37 @@ mos_status mos_engine_ask(const struct mos_engine *engine, const Mosaajii__Engin
     if (status == MOS_OK) {
         status = converse(process, answer_ms, cancel_fd, arena, each, argument, out, &talk);
     }
-    if (!*out) {
-        mos_process_stop(process);
-        mos_process_kill(process, STOP_GRACE_MS);
+    return end_talk(process, *out != NULL, status, &talk, error);
+}
+
+mos_status mos_engine_stream(const struct mos_engine *engine, const Mosaajii__Engine__V1__Request *request, int cancel_fd,
+                             mos_status (*each)(const Mosaajii__Engine__V1__Event *event, void *argument, struct mos_error *error),
+                             void *argument, struct mos_error *error) {
+    mos_process *process;
+    int answer_ms = engine->answer_ms ? engine->answer_ms : USUAL_ANSWER_MS;
+    mos_status status = mos_process_start(&process, engine, error);
+    if (status != MOS_OK) {
+        return status;
     }
-    char reason[MOS_PROCESS_REASON_BYTES];
-    mos_process_end(process, reason);
-    if (!*out && status == MOS_UNAVAILABLE) {
-        return mos_fail(error, MOS_INTERNAL, "the engine process %s without an answer", reason);
+    struct mos_error talk = {0};
+    bool answered = false, taken = true;
+    limit_silence(process, answer_ms);
+    status = mos_process_tell(process, engine, request, &talk);
+    while (status == MOS_OK && !answered && taken) {
+        MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+        Mosaajii__Engine__V1__Event *event;
+        status = receive_answer(process, answer_ms, cancel_fd, arena, &event, &talk);
+        answered = status == MOS_OK && event->event_case == MOSAAJII__ENGINE__V1__EVENT__EVENT_RESULT;
+        if (answered) {
+            status = judge(event->result, &talk);
+        } else if (status == MOS_OK) {
+            status = each(event, argument, &talk);
+            taken = status == MOS_OK;
+        }
     }
-    if (!*out && status == MOS_DEADLINE_EXCEEDED) {
-        // Of the engine, not of the call.
-        return mos_fail(error, MOS_UNAVAILABLE, "%s", talk.message);
-    }
-    if (status != MOS_OK && error) {
+    mos_status ended = end_talk(process, answered, taken ? status : MOS_OK, &talk, error);
+    if (!taken && error) {
         *error = talk;
     }
-    return status;
+    return taken ? ended : status;
 }

@@ -67,6 +67,11 @@ void mos_process_kill(mos_process *process, int grace_ms);
 #define MOS_PROCESS_REASON_BYTES 64
 void mos_process_end(mos_process *process, char reason[MOS_PROCESS_REASON_BYTES]);
 
+// As mos_engine_ask, but long: events are gone after each call of `each`, whose failure ends it and is returned.
+mos_status mos_engine_stream(const struct mos_engine *engine, const Mosaajii__Engine__V1__Request *request, int cancel_fd,
+                             mos_status (*each)(const Mosaajii__Engine__V1__Event *event, void *argument, struct mos_error *error),
+                             void *argument, struct mos_error *error);
+
 // A whole short conversation: start, each event that is not the result to `each` (may be NULL; false stops early), the result into the
 // arena. Where the result is not OK, returns its status and message. MOS_CANCELLED when cancel_fd became readable, MOS_UNAVAILABLE when
 // the engine says nothing for too long.

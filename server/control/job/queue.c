@@ -10,8 +10,7 @@
 #include "control/job/queue_internal.h"
 #include "control/job/record.h"
 
-// What an engine that was told to stop gets before it is killed.
-enum { CANCEL_GRACE_MS = 500 };
+enum { GRACE_MS = 500, RESTORE_GRACE_MS = 15000 };
 
 // ---- Entries ----
 
@@ -159,17 +158,46 @@ mos_status mos_queue_start(mos_queue *queue, struct mos_error *error) {
         }
         queue->worker_count++;
     }
-    return MOS_OK;
+    bool due;
+    mos_status status = mos_record_prune_due(queue->catalog, &due, error);
+    if (due) {
+        pthread_mutex_lock(&queue->mutex);
+        queue->prune_due = true;
+        pthread_mutex_unlock(&queue->mutex);
+        mos_job_prune_when_quiet(queue, NULL);
+    }
+    return status;
 }
 
 // ---- Stopping ----
 
-// With a reference held, and no lock. The process is gone afterwards, or killed.
-static void stop_process(struct mos_entry *entry, int grace_ms) {
+bool mos_queue_is_stopping(mos_queue *queue) {
+    pthread_mutex_lock(&queue->mutex);
+    bool stopping = queue->stopping;
+    pthread_mutex_unlock(&queue->mutex);
+    return stopping;
+}
+
+// What the engine of a job that is told to stop gets before it is killed: one that restores into a server has to tidy up there.
+static int grace_ms(const struct mos_entry *entry) {
+    return entry->kind == MOS_JOB_RESTORE ? RESTORE_GRACE_MS : GRACE_MS;
+}
+
+// With a reference held, and no lock.
+static void tell_to_stop(struct mos_entry *entry) {
     pthread_mutex_lock(&entry->process_mutex);
     if (entry->process) {
         mos_process_stop(entry->process);
-        mos_process_kill(entry->process, grace_ms);
+    }
+    pthread_mutex_unlock(&entry->process_mutex);
+}
+
+// The process is gone afterwards, or killed.
+static void stop_process(struct mos_entry *entry) {
+    tell_to_stop(entry);
+    pthread_mutex_lock(&entry->process_mutex);
+    if (entry->process) {
+        mos_process_kill(entry->process, grace_ms(entry));
     }
     pthread_mutex_unlock(&entry->process_mutex);
 }
@@ -190,9 +218,13 @@ void mos_queue_stop(mos_queue *queue) {
         entries[count++] = entry;
     }
     pthread_mutex_unlock(&queue->mutex);
-    // A process that starts from here on is stopped by its worker, which sees the flag.
+    // A process that starts from here on is stopped by its worker, which sees the flag. All are told first, so that their times pass at
+    // once.
     for (size_t i = 0; i < count; i++) {
-        stop_process(entries[i], CANCEL_GRACE_MS);
+        tell_to_stop(entries[i]);
+    }
+    for (size_t i = 0; i < count; i++) {
+        stop_process(entries[i]);
         mos_entry_release(queue, entries[i]);
     }
     for (int i = 0; i < queue->worker_count; i++) {
@@ -261,7 +293,7 @@ static bool cancel_next(mos_queue *queue, const char *job_id, const char *backup
         mos_job_drop(queue, entry);
         mos_queue_forget(queue, entry);
     } else {
-        stop_process(entry, CANCEL_GRACE_MS);
+        stop_process(entry);
         mos_entry_release(queue, entry);
     }
     return true;

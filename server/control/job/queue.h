@@ -38,6 +38,8 @@ struct mos_backup_order {
     bool integrity_check;
     bool read_all;
     int64_t settle_seconds;
+    bool skip_caches;
+    bool one_file_system;
     char *const *tags;
     size_t tag_count;
     const char *created_by;
@@ -71,6 +73,7 @@ struct mos_restore_order {
     size_t include_count;
     // By the engine's protocol.
     int existing;
+    bool compare_content;
     bool in_place;
     bool preview;
 };
@@ -91,6 +94,9 @@ mos_status mos_queue_check(mos_queue *queue, int32_t percent, int64_t bytes, boo
                            char out_job_id[MOS_ID_TEXT_BYTES], struct mos_error *error);
 enum { MOS_PRUNE_GRACE_DEFAULT_SECONDS = 24 * 3600 };
 
+// Jobs that end without a result from here on do so because the server ends.
+bool mos_queue_is_stopping(mos_queue *queue);
+
 // Returns when the job's process is gone, or killed; it is settled soon after. MOS_NOT_FOUND, MOS_FAILED_PRECONDITION for one that has
 // ended.
 mos_status mos_queue_cancel(mos_queue *queue, const char *job_id, struct mos_error *error);
@@ -106,6 +112,11 @@ mos_status mos_queue_list_files(mos_queue *queue, const Mosaajii__Engine__V1__Li
                                 Mosaajii__Engine__V1__Entry ***out, size_t *out_count, bool *out_more, struct mos_error *error);
 mos_status mos_queue_diff(mos_queue *queue, const Mosaajii__Engine__V1__DiffRequest *request, int cancel_fd, mos_arena *arena,
                           Mosaajii__Engine__V1__Change ***out, size_t *out_count, bool *out_more, struct mos_error *error);
+// The content of one file, piece by piece, to `take`, whose failure ends it and is returned. MOS_RESOURCE_EXHAUSTED while several are being
+// read already: how long one takes is up to whoever reads it.
+mos_status mos_queue_read_file(mos_queue *queue, const Mosaajii__Engine__V1__ReadRequest *request, int cancel_fd,
+                               mos_status (*take)(void *context, int64_t offset, ProtobufCBinaryData data, struct mos_error *error),
+                               void *context, struct mos_error *error);
 // Makes the repository and the keyring where they do not exist. The answer lives in the arena.
 mos_status mos_queue_init(mos_queue *queue, mos_arena *arena, const Mosaajii__Engine__V1__Repository **out, struct mos_error *error);
 // A conversation about keys: the request holds one of its operations. The answer lives in the arena.

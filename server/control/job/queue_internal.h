@@ -7,7 +7,7 @@
 
 #include "control/job/queue.h"
 
-enum { MOS_QUEUE_MOST_JOBS = 64, MOS_QUEUE_MOST_WAITING = 1000, MOS_QUEUE_INQUIRIES = 4 };
+enum { MOS_QUEUE_MOST_JOBS = 64, MOS_QUEUE_MOST_WAITING = 1000, MOS_QUEUE_INQUIRIES = 4, MOS_QUEUE_READINGS = 8 };
 
 // A job in memory, from before its row is written until it is settled.
 struct mos_entry {
@@ -44,12 +44,13 @@ struct mos_queue {
     struct mos_entry *entries;
     size_t waiting_count;
     bool stopping;
-    // A deletion had to leave something behind: pruned when no backup runs any more.
+    // A deletion had to leave something behind: pruned when no backup runs any more. The catalog knows it too.
     bool prune_due;
 
     // Turns of conversations that are no jobs.
     pthread_cond_t inquiry_free;
     int inquiries;
+    int readings;
 };
 
 // A new entry with the request packed; one reference, not yet in the queue.
@@ -66,6 +67,9 @@ void mos_queue_forget(mos_queue *queue, struct mos_entry *entry);
 void mos_job_run(mos_queue *queue, struct mos_entry *entry);
 // Settles a job that never began.
 void mos_job_drop(mos_queue *queue, struct mos_entry *entry);
+
+// Starts the prune that is due, unless a backup or another prune runs or waits; `ended` (may be NULL) does not count.
+void mos_job_prune_when_quiet(mos_queue *queue, const struct mos_entry *ended);
 
 // What the repository holds of a backup: *out is NULL where it was not committed.
 mos_status mos_queue_find_committed(mos_queue *queue, const char *backup_id, mos_arena *arena,

@@ -204,6 +204,8 @@ mos_status mos_record_progress(mos_catalog *catalog, const char *job_id, const s
 
 // ---- Finished ----
 
+static const char prune_due_fact[] = "prune due";
+
 static char *join(mos_arena *arena, char *const *texts, size_t count) {
     MOS_CLEANUP_BUFFER struct mos_buffer joined = MOS_BUFFER_INIT(0);
     for (size_t i = 0; i < count; i++) {
@@ -299,6 +301,10 @@ static mos_status settle_verified(mos_catalog_session *session, const struct mos
     return status;
 }
 
+static const char *number(mos_arena *arena, int64_t value) {
+    return mos_arena_printf(arena, "%lld", (long long)value);
+}
+
 // What came of the job, in the audit trail: who asked for it, and of a deletion which packs are gone for good and which live on.
 static mos_status audit_end(mos_catalog_session *session, const struct mos_outcome *outcome, const struct mos_job *job, mos_arena *arena,
                             struct mos_error *error) {
@@ -314,7 +320,9 @@ static mos_status audit_end(mos_catalog_session *session, const struct mos_outco
         const Mosaajii__Engine__V1__Deletion *deletion = result->deletion;
         details[count++] = (struct mos_audit_detail){"packsRemoved", join(arena, deletion->packs_removed, deletion->n_packs_removed)};
         details[count++] = (struct mos_audit_detail){"packsKept", join(arena, deletion->packs_kept, deletion->n_packs_kept)};
-        details[count++] = (struct mos_audit_detail){"bytesFreed", mos_arena_printf(arena, "%lld", (long long)deletion->bytes_freed)};
+        details[count++] = (struct mos_audit_detail){"packsRemovedCount", number(arena, deletion->packs_removed_count)};
+        details[count++] = (struct mos_audit_detail){"packsKeptCount", number(arena, deletion->packs_kept_count)};
+        details[count++] = (struct mos_audit_detail){"bytesFreed", number(arena, deletion->bytes_freed)};
     }
     bool done = job->status == MOS_JOB_SUCCEEDED || job->status == MOS_JOB_SUCCEEDED_WITH_WARNINGS;
     mos_status status = job->status == MOS_JOB_CANCELLED ? MOS_CANCELLED : result ? mos_status_from_name(result->status) : MOS_INTERNAL;
@@ -327,6 +335,28 @@ static mos_status audit_end(mos_catalog_session *session, const struct mos_outco
                                           .details = details,
                                           .detail_count = count};
     return mos_catalog_add_audit(session, &entry, error);
+}
+
+// Outlives the server: what a deletion left behind is still there after a restart.
+static mos_status note_prune_due(mos_catalog_session *session, const struct mos_job *job, const Mosaajii__Engine__V1__Result *result,
+                                 struct mos_error *error) {
+    if (result && result->result_case == MOSAAJII__ENGINE__V1__RESULT__RESULT_DELETION && result->deletion->bytes_pending > 0) {
+        return mos_catalog_put_fact(session, prune_due_fact, "yes", error);
+    }
+    bool pruned = job->status == MOS_JOB_SUCCEEDED || job->status == MOS_JOB_SUCCEEDED_WITH_WARNINGS;
+    return pruned && result && result->result_case == MOSAAJII__ENGINE__V1__RESULT__RESULT_PRUNE && !result->prune->dry_run
+               ? mos_catalog_put_fact(session, prune_due_fact, "", error)
+               : MOS_OK;
+}
+
+mos_status mos_record_prune_due(mos_catalog *catalog, bool *out, struct mos_error *error) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
+    const char *fact = "";
+    mos_status status = mos_catalog_read_begin(catalog, &session, error);
+    status = status == MOS_OK ? mos_catalog_get_fact(session, prune_due_fact, arena, &fact, error) : status;
+    *out = status == MOS_OK && *fact;
+    return status;
 }
 
 static mos_status finished(mos_catalog_session *session, void *argument, struct mos_error *error) {
@@ -371,6 +401,7 @@ static mos_status finished(mos_catalog_session *session, void *argument, struct 
     if (status == MOS_OK) {
         status = add_event(session, MOS_EVENT_FINISHED, &job, backup.status, NULL, job.message, error);
     }
+    status = status == MOS_OK ? note_prune_due(session, &job, outcome->result, error) : status;
     if (status == MOS_OK && outcome->committed && outcome->verification_id[0] && backup.integrity_check) {
         status = follow_up(session, outcome, &job, error);
     }

@@ -42,6 +42,9 @@ struct mos_outcome {
 // Does nothing where the job has ended already.
 mos_status mos_record_finished(mos_catalog *catalog, const struct mos_outcome *outcome, struct mos_error *error);
 
+// A deletion had to leave something behind, and no prune has succeeded since.
+mos_status mos_record_prune_due(mos_catalog *catalog, bool *out, struct mos_error *error);
+
 // The keys of these backups are wrapped under this version now.
 mos_status mos_record_rewrapped(mos_catalog *catalog, const Mosaajii__Engine__V1__Rewrapped *change, struct mos_error *error);
 

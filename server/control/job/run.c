@@ -396,11 +396,17 @@ static bool wants_verification(mos_queue *queue, struct mos_entry *entry) {
 }
 
 // What a deletion had to leave beside a backup that ran is freed when none runs any more.
-static void prune_when_quiet(mos_queue *queue, const struct mos_entry *entry, const engine_result *result) {
+static void prune_after(mos_queue *queue, const struct mos_entry *entry, const engine_result *result) {
     bool due = entry->kind == MOS_JOB_DELETE && result && result->result_case == MOSAAJII__ENGINE__V1__RESULT__RESULT_DELETION &&
                result->deletion->bytes_pending > 0;
     pthread_mutex_lock(&queue->mutex);
     queue->prune_due = queue->prune_due || due;
+    pthread_mutex_unlock(&queue->mutex);
+    mos_job_prune_when_quiet(queue, entry);
+}
+
+void mos_job_prune_when_quiet(mos_queue *queue, const struct mos_entry *entry) {
+    pthread_mutex_lock(&queue->mutex);
     bool quiet = !queue->stopping;
     for (const struct mos_entry *other = queue->entries; other; other = other->next) {
         quiet = quiet && (other == entry || (other->kind != MOS_JOB_BACKUP && other->kind != MOS_JOB_PRUNE));
@@ -485,7 +491,7 @@ void mos_job_run(mos_queue *queue, struct mos_entry *entry) {
         }
         mos_entry_release(queue, next);
     }
-    prune_when_quiet(queue, entry, outcome.result);
+    prune_after(queue, entry, outcome.result);
 }
 
 void mos_job_drop(mos_queue *queue, struct mos_entry *entry) {

@@ -84,6 +84,8 @@ BACKUP_HANDLER(create_backup, CreateBackupRequest, Backup) {
         .integrity_check = !request->_integrity_check_enabled_case || request->integrity_check_enabled,
         .read_all = request->read_all,
         .settle_seconds = mos_setting_number(settings, MOS_SETTING_BACKUP_SETTLE_SECONDS),
+        .skip_caches = mos_setting_flag(settings, MOS_SETTING_BACKUP_EXCLUDE_CACHES),
+        .one_file_system = mos_setting_flag(settings, MOS_SETTING_BACKUP_ONE_FILE_SYSTEM),
         .tags = request->tags,
         .tag_count = request->n_tags,
         .created_by = mos_call_caller_name(call),
@@ -287,7 +289,9 @@ static mos_status fail_job(struct mos_call *call, const struct mos_job *job, con
         return mos_fail(error, MOS_ABORTED, "the job %s was cancelled", job->id);
     }
     mos_status status = result ? mos_status_from_name(result->status) : MOS_INTERNAL;
-    return mos_fail(error, status == MOS_OK ? MOS_INTERNAL : status, "%s", job->message);
+    // Nothing is wrong with what was asked for: it can be asked again when the server is back.
+    bool stopped = (!result || status == MOS_CANCELLED) && mos_queue_is_stopping(((struct mos_services *)mos_call_user(call))->queue);
+    return mos_fail(error, stopped ? MOS_UNAVAILABLE : status == MOS_OK ? MOS_INTERNAL : status, "%s", job->message);
 }
 
 // Waits for the job. A call that ends before takes a verification with it, and lets a deletion go on.
@@ -361,6 +365,8 @@ BACKUP_HANDLER(delete_backup, DeleteBackupRequest, DeleteBackupResponse) {
         response->n_packs_removed = deletion->n_packs_removed;
         response->packs_kept = deletion->packs_kept;
         response->n_packs_kept = deletion->n_packs_kept;
+        response->packs_removed_count = deletion->packs_removed_count;
+        response->packs_kept_count = deletion->packs_kept_count;
         response->message = deletion->bytes_pending > 0
                                 ? mos_arena_printf(arena, "Backup %s was deleted: %s freed, %s will be when running jobs have ended",
                                                    backup.id, freed, pending)

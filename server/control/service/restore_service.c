@@ -10,7 +10,9 @@ enum { INCLUDES_MOST = 10000 };
 _Static_assert((int)MOSAAJII__BACKUP__V1__RESTORE_BACKUP_REQUEST__EXISTING__REFUSE ==
                        (int)MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__REFUSE &&
                    (int)MOSAAJII__BACKUP__V1__RESTORE_BACKUP_REQUEST__EXISTING__REPLACE ==
-                       (int)MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__REPLACE,
+                       (int)MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__REPLACE &&
+                   (int)MOSAAJII__BACKUP__V1__RESTORE_BACKUP_REQUEST__EXISTING__RESUME ==
+                       (int)MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__RESUME,
                "the API and the engine number what becomes of existing files alike");
 
 // ---- Restore ----
@@ -73,13 +75,17 @@ BACKUP_HANDLER(restore_backup, RestoreBackupRequest, Job) {
     struct mos_restore_order order = {.backup_id = request->backup_id,
                                       .created_by = mos_call_caller_name(call),
                                       .existing = (int)request->existing,
+                                      .compare_content = request->compare_content,
                                       .in_place = request->in_place,
                                       .preview = request->preview};
     struct mos_backup backup;
     mos_status status = mos_read_backup(services, call, request->backup_id, &backup);
     if (status == MOS_OK) {
-        status = mos_check_enum("existing", (int)request->existing, MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__REFUSE, true,
-                                "KEEP, REPLACE or REFUSE", error);
+        status = mos_check_enum("existing", (int)request->existing, MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__RESUME, true,
+                                "KEEP, REPLACE, REFUSE or RESUME", error);
+    }
+    if (status == MOS_OK && request->compare_content && order.existing != MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__RESUME) {
+        status = mos_fail_field(error, "compareContent", "compareContent goes with existing RESUME only");
     }
     if (status == MOS_OK) {
         status = take_includes(call, request, &order);

@@ -18,6 +18,7 @@ static const struct mosaajii_backup_v1_backup_service backup_service = {
     .watch_backup = mos_backup_service_watch_backup,
     .restore_backup = mos_backup_service_restore_backup,
     .list_files = mos_backup_service_list_files,
+    .read_file = mos_backup_service_read_file,
     .diff_backups = mos_backup_service_diff_backups,
     .prune_repository = mos_backup_service_prune_repository,
     .check_repository = mos_backup_service_check_repository,

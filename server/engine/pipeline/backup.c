@@ -45,6 +45,8 @@ static struct mos_scan_options scan_options(const struct backup *backup) {
         .exclude = backup->exclude,
         .omit = backup->omit,
         .omit_count = 2,
+        .skip_caches = backup->request->skip_caches,
+        .one_file_system = backup->request->one_file_system,
     };
 }
 

@@ -6,6 +6,7 @@
 
 #include "common/buffer.h"
 #include "common/text.h"
+#include "engine/pipeline/hurt.h"
 #include "engine/pipeline/operation.h"
 #include "engine/pipeline/sample.h"
 #include "engine/repo/chunk_map.h"
@@ -171,25 +172,9 @@ static mos_status check_all_packs(struct check *check, struct mos_error *error) 
 
 // ---- What the damage hurts ----
 
-static bool chunk_lost(const struct check *check, const struct mos_chunk_id *id) {
-    return mos_chunk_map_find(&check->damaged, id) || !mos_verify_chunk_found(check->verify, id);
-}
-
-static bool content_lost(struct check *check, mos_tree_reader *tree, const struct mos_entry *entry) {
-    for (size_t part = 0; part < mos_entry_parts(entry); part++) {
-        const struct mos_extent *extents;
-        size_t count;
-        if (mos_tree_extents(tree, entry, part, &extents, &count, NULL) != MOS_OK) {
-            return true;
-        }
-        for (size_t i = 0; i < count; i++) {
-            if ((i == 0 || memcmp(&extents[i].chunk, &extents[i - 1].chunk, sizeof(extents[i].chunk)) != 0) &&
-                chunk_lost(check, &extents[i].chunk)) {
-                return true;
-            }
-        }
-    }
-    return false;
+static bool extent_lost(const void *context, const struct mos_extent *extent) {
+    const struct check *check = context;
+    return mos_chunk_map_find(&check->damaged, &extent->chunk) || !mos_verify_extent_found(check->verify, extent);
 }
 
 // *out_hurt: something of the backup is lost.
@@ -197,7 +182,10 @@ static mos_status walk(struct check *check, const char *backup_id, bool *out_hur
     mos_tree_reader *tree;
     int64_t lost = 0;
     const char *first = "";
-    mos_status status = mos_tree_open(mos_verify_reader(check->verify), NULL, 0, &tree, error);
+    mos_reader *reader = mos_verify_reader(check->verify);
+    // Damage that an earlier backup showed is not looked for again, so it counts here too.
+    struct mos_hurt hurt = {.reader = reader, .lost = extent_lost, .context = check, .any = check->out->error_count > 0};
+    mos_status status = mos_tree_open(reader, NULL, 0, &tree, error);
     while (status == MOS_OK) {
         struct mos_error cause = {0};
         const struct mos_entry *entry = NULL;
@@ -208,13 +196,13 @@ static mos_status walk(struct check *check, const char *backup_id, bool *out_hur
         status = mos_tree_next(tree, &entry, &cause);
         if (status == MOS_CORRUPT) {
             mos_verify_fault(check->verify, mos_arena_printf(check->arena, "backups/%s: %s", backup_id, cause.message));
-            *out_hurt = true;
+            *out_hurt = hurt.any = true;
             status = MOS_OK;
         } else if (status != MOS_OK) {
             *error = cause;
         } else if (!entry) {
             break;
-        } else if (content_lost(check, tree, entry) && lost++ == 0) {
+        } else if (mos_hurt_entry(&hurt, tree, entry) && lost++ == 0) {
             first = mos_path_escape(check->arena, entry->path, entry->path_bytes);
         }
     }
@@ -261,6 +249,7 @@ static mos_status check_backup(struct check *check, const char *backup_id, struc
     bool hurt = !mos_verify_reader(check->verify);
     if (!hurt) {
         status = check_all_packs(check, error);
+        mos_verify_tree(check->verify);
         status = status == MOS_OK ? walk(check, backup_id, &hurt, error) : status;
     }
     size_t damaged_count;

@@ -104,20 +104,39 @@ void mos_record_fill(const struct mos_record *record, const Mosaajii__Engine__V1
     out->manifest = (char *)record->manifest;
 }
 
-mos_status mos_operation_inventory(mos_job *job, mos_repository *repository, struct mos_error *error) {
+mos_status mos_operation_inventory(mos_job *job, mos_repository *repository, const Mosaajii__Engine__V1__InventoryRequest *request,
+                                   struct mos_error *error) {
     struct inventory inventory = {job, repository};
-    return mos_repository_each_backup(repository, send_backup, &inventory, error);
+    if (!*request->backup_id) {
+        return mos_repository_each_backup(repository, send_backup, &inventory, error);
+    }
+    bool there = false;
+    mos_status status = mos_repository_has_backup(repository, request->backup_id, &there, error);
+    return status == MOS_OK && there ? send_backup(&inventory, request->backup_id, error) : status;
 }
 
 // ---- Deletion ----
 
+// As many as fit in an answer, and in the audit trail, with room to spare.
+enum { LISTED_PACKS = 5000 };
+
 // The ids alone, from packs/ab/ab01….
-static char **pack_ids(mos_arena *arena, char *const *names, size_t count) {
-    char **copies = mos_arena_array(arena, char *, count);
-    for (size_t i = 0; i < count; i++) {
+static char **pack_ids(mos_arena *arena, char *const *names, size_t count, size_t *out_count) {
+    *out_count = count < LISTED_PACKS ? count : LISTED_PACKS;
+    char **copies = mos_arena_array(arena, char *, *out_count);
+    for (size_t i = 0; i < *out_count; i++) {
         copies[i] = mos_arena_strdup(arena, strrchr(names[i], '/') + 1);
     }
     return copies;
+}
+
+void mos_deletion_fill(const struct mos_deletion *deletion, mos_arena *arena, Mosaajii__Engine__V1__Deletion *out) {
+    out->bytes_freed = deletion->bytes_freed;
+    out->bytes_pending = deletion->bytes_pending;
+    out->packs_removed = pack_ids(arena, deletion->packs_removed, deletion->packs_removed_count, &out->n_packs_removed);
+    out->packs_removed_count = (int64_t)deletion->packs_removed_count;
+    out->packs_kept = pack_ids(arena, deletion->packs_kept, deletion->packs_kept_count, &out->n_packs_kept);
+    out->packs_kept_count = (int64_t)deletion->packs_kept_count;
 }
 
 static mos_status delete_backup(mos_job *job, mos_repository *repository, const char *backup_id, mos_arena *arena, result_message *out,
@@ -127,12 +146,7 @@ static mos_status delete_backup(mos_job *job, mos_repository *repository, const 
     mos_status status = mos_repository_delete(repository, backup_id, &deletion, error);
     if (status == MOS_OK) {
         Mosaajii__Engine__V1__Deletion *message = MOS_NEW(arena, Mosaajii__Engine__V1__Deletion, mosaajii__engine__v1__deletion__init);
-        message->bytes_freed = deletion.bytes_freed;
-        message->bytes_pending = deletion.bytes_pending;
-        message->packs_removed = pack_ids(arena, deletion.packs_removed, deletion.packs_removed_count);
-        message->n_packs_removed = deletion.packs_removed_count;
-        message->packs_kept = pack_ids(arena, deletion.packs_kept, deletion.packs_kept_count);
-        message->n_packs_kept = deletion.packs_kept_count;
+        mos_deletion_fill(&deletion, arena, message);
         out->result_case = MOSAAJII__ENGINE__V1__RESULT__RESULT_DELETION;
         out->deletion = message;
         if (*deletion.notice) {
@@ -179,8 +193,11 @@ static mos_status run(mos_job *job, const Mosaajii__Engine__V1__Request *request
         case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_DIFF:
             status = mos_operation_diff(job, repository, request->diff, error);
             break;
+        case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_READ:
+            status = mos_operation_read(job, repository, request->read, error);
+            break;
         case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_INVENTORY:
-            status = mos_operation_inventory(job, repository, error);
+            status = mos_operation_inventory(job, repository, request->inventory, error);
             break;
         case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_PRUNE:
             status = mos_operation_prune(job, repository, request->prune, arena, out, error);

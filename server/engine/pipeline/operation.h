@@ -20,17 +20,22 @@ mos_status mos_operation_restore(mos_job *job, mos_repository *repository, const
                                  Mosaajii__Engine__V1__Result *out, struct mos_error *error);
 mos_status mos_operation_list(mos_job *job, mos_repository *repository, const Mosaajii__Engine__V1__ListRequest *request,
                               struct mos_error *error);
+mos_status mos_operation_read(mos_job *job, mos_repository *repository, const Mosaajii__Engine__V1__ReadRequest *request,
+                              struct mos_error *error);
 mos_status mos_operation_diff(mos_job *job, mos_repository *repository, const Mosaajii__Engine__V1__DiffRequest *request,
                               struct mos_error *error);
 mos_status mos_operation_prune(mos_job *job, mos_repository *repository, const Mosaajii__Engine__V1__PruneRequest *request,
                                mos_arena *arena, Mosaajii__Engine__V1__Result *out, struct mos_error *error);
 mos_status mos_operation_check(mos_job *job, mos_repository *repository, const Mosaajii__Engine__V1__CheckRequest *request,
                                mos_arena *arena, Mosaajii__Engine__V1__Result *out, struct mos_error *error);
-mos_status mos_operation_inventory(mos_job *job, mos_repository *repository, struct mos_error *error);
+mos_status mos_operation_inventory(mos_job *job, mos_repository *repository, const Mosaajii__Engine__V1__InventoryRequest *request,
+                                   struct mos_error *error);
 
 // The message borrows from both.
 void mos_record_fill(const struct mos_record *record, const Mosaajii__Engine__V1__BackupInfo *info,
                      Mosaajii__Engine__V1__BackupRecord *out);
+
+void mos_deletion_fill(const struct mos_deletion *deletion, mos_arena *arena, Mosaajii__Engine__V1__Deletion *out);
 
 // A message in the arena: MOS_NEW(arena, Mosaajii__Engine__V1__Table, mosaajii__engine__v1__table__init).
 #define MOS_NEW(arena, type, init)                                                                                                         \

@@ -9,6 +9,7 @@
 #include "common/buffer.h"
 #include "common/clock.h"
 #include "common/text.h"
+#include "engine/pipeline/compare.h"
 #include "engine/pipeline/databases.h"
 #include "engine/pipeline/operation.h"
 #include "engine/pipeline/restorer.h"
@@ -80,6 +81,26 @@ static mos_status walk(struct restore *restore, visitor visit, bool warn, struct
     return status;
 }
 
+// ---- What is there already ----
+
+static bool replaces(const struct restore *restore) {
+    return restore->request->existing == MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__REPLACE ||
+           restore->request->existing == MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__RESUME;
+}
+
+// Of a restore that is run again: what is as it should be.
+static bool is_right(struct restore *restore, mos_tree_reader *tree, const struct mos_entry *entry) {
+    if (restore->request->existing != MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__RESUME || !restore->target ||
+        !mos_target_matches(restore->target, entry)) {
+        return false;
+    }
+    if (!restore->request->compare_content || (entry->type != MOS_ENTRY_FILE && entry->type != MOS_ENTRY_DATABASE)) {
+        return true;
+    }
+    MOS_CLEANUP_FD int descriptor = mos_target_open_existing(restore->target, entry);
+    return descriptor >= 0 && mos_compare_content(restore->reader, tree, entry, descriptor);
+}
+
 // ---- Before anything is written ----
 
 // Databases go back in place through their drivers, not as files below the top.
@@ -88,16 +109,14 @@ static bool goes_in_place(const struct restore *restore, const struct mos_entry 
 }
 
 static bool is_there(struct restore *restore, const struct mos_entry *entry) {
-    struct stat found;
     if (goes_in_place(restore, entry)) {
         return mos_restore_is_in_place(&restore->databases, entry);
     }
-    return restore->target && mos_target_stat(restore->target, entry->path, &found);
+    return restore->target && mos_target_is_there(restore->target, entry);
 }
 
 static mos_status survey_entry(struct restore *restore, mos_selection *selection, const struct mos_entry *entry, bool leads,
                                struct mos_error *error) {
-    (void)selection;
     if (leads || entry->type == MOS_ENTRY_DIRECTORY) {
         return MOS_OK;
     }
@@ -113,7 +132,8 @@ static mos_status survey_entry(struct restore *restore, mos_selection *selection
     }
     if (restore->request->preview) {
         Mosaajii__Engine__V1__Restoration *out = restore->out;
-        if (there && restore->request->existing == MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__KEEP) {
+        if ((there && restore->request->existing == MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__KEEP) ||
+            (!goes_in_place(restore, entry) && is_right(restore, mos_selection_tree(selection), entry))) {
             out->files_skipped++;
             return MOS_OK;
         }
@@ -180,6 +200,30 @@ static bool is_selected(const struct restore *restore, const char *path, size_t 
     return request->n_include == 0;
 }
 
+// A file or database, or what came of an earlier run.
+static mos_status restore_file(struct restore *restore, mos_tree_reader *tree, const struct mos_entry *entry, struct mos_error *error) {
+    if (!is_right(restore, tree, entry)) {
+        return mos_restorer_add(restore->restorer, tree, entry, error);
+    }
+    if (entry->type == MOS_ENTRY_DATABASE) {
+        char path[64];
+        MOS_CLEANUP_FD int descriptor = mos_target_open_existing(restore->target, entry);
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", descriptor);
+        mos_restore_check_file(&restore->databases, entry, path);
+    }
+    count(restore, MOS_OUTCOME_KEPT);
+    mos_job_advance(restore->job, 1, (int64_t)entry->size_bytes, entry->path, entry->path_bytes);
+    return MOS_OK;
+}
+
+static mos_status restore_special(struct restore *restore, const struct mos_entry *entry, struct mos_error *error) {
+    enum mos_outcome outcome = MOS_OUTCOME_KEPT;
+    mos_status status = is_right(restore, NULL, entry) ? MOS_OK : mos_target_special(restore->target, entry, &outcome, error);
+    count(restore, outcome);
+    mos_job_advance(restore->job, 1, 0, entry->path, entry->path_bytes);
+    return status;
+}
+
 // The content stands under a name that is not selected: it is fetched from there for the first of the names that are.
 static mos_status restore_orphan(struct restore *restore, const struct mos_entry *entry, struct mos_error *error) {
     size_t first_bytes;
@@ -194,16 +238,15 @@ static mos_status restore_orphan(struct restore *restore, const struct mos_entry
     if (status) {
         return status;
     }
-    struct mos_error cause = {0};
-    if (mos_tree_next(tree, &first, &cause) == MOS_OK && first && first->type == MOS_ENTRY_FILE &&
-        first->path_bytes == entry->link_target_bytes && memcmp(first->path, entry->link_target, entry->link_target_bytes) == 0) {
+    if (mos_tree_next(tree, &first, NULL) != MOS_OK || !first || first->type == MOS_ENTRY_DIRECTORY || first->type == MOS_ENTRY_HARDLINK ||
+        strcmp(first->path, entry->link_target) != 0) {
+        mos_job_warn(restore->job, entry->path, entry->path_bytes, "the file that it is a further name of cannot be read");
+        count(restore, MOS_OUTCOME_FAILED);
+    } else {
         struct mos_entry copy = *first;
         copy.path = entry->path;
         copy.path_bytes = entry->path_bytes;
-        status = mos_restorer_add(restore->restorer, tree, &copy, error);
-    } else {
-        mos_job_warn(restore->job, entry->path, entry->path_bytes, "the file that it is a further name of cannot be read");
-        count(restore, MOS_OUTCOME_FAILED);
+        status = first->type == MOS_ENTRY_FILE ? restore_file(restore, tree, &copy, error) : restore_special(restore, &copy, error);
     }
     mos_tree_close(tree);
     return status;
@@ -223,17 +266,14 @@ static mos_status restore_entry(struct restore *restore, mos_selection *selectio
         restore->directory++;
         return status;
     case MOS_ENTRY_FILE:
-        return mos_restorer_add(restore->restorer, mos_selection_tree(selection), entry, error);
+        return restore_file(restore, mos_selection_tree(selection), entry, error);
     case MOS_ENTRY_DATABASE:
-        return goes_in_place(restore, entry) ? MOS_OK : mos_restorer_add(restore->restorer, mos_selection_tree(selection), entry, error);
+        return goes_in_place(restore, entry) ? MOS_OK : restore_file(restore, mos_selection_tree(selection), entry, error);
     case MOS_ENTRY_HARDLINK:
         restore->has_links = restore->has_links || is_selected(restore, entry->link_target, entry->link_target_bytes);
         return is_selected(restore, entry->link_target, entry->link_target_bytes) ? MOS_OK : restore_orphan(restore, entry, error);
     default:
-        status = mos_target_special(restore->target, entry, &outcome, error);
-        count(restore, outcome);
-        mos_job_advance(restore->job, 1, 0, entry->path, entry->path_bytes);
-        return status;
+        return restore_special(restore, entry, error);
     }
 }
 
@@ -275,8 +315,8 @@ static mos_status link_entry(struct restore *restore, mos_selection *selection, 
         count(restore, MOS_OUTCOME_FAILED);
         return MOS_OK;
     }
-    enum mos_outcome outcome = MOS_OUTCOME_FAILED;
-    mos_status status = mos_target_link(restore->target, &link, &outcome, error);
+    enum mos_outcome outcome = MOS_OUTCOME_KEPT;
+    mos_status status = is_right(restore, NULL, &link) ? MOS_OK : mos_target_link(restore->target, &link, &outcome, error);
     count(restore, outcome);
     mos_job_advance(restore->job, 1, 0, entry->path, entry->path_bytes);
     return status;
@@ -312,7 +352,7 @@ static mos_status finish_directories(struct restore *restore, struct mos_error *
     if (status) {
         return status;
     }
-    bool replace = restore->request->existing == MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__REPLACE;
+    bool replace = replaces(restore);
     for (size_t number = 0;;) {
         const struct mos_entry *entry;
         bool leads;
@@ -434,8 +474,7 @@ mos_status mos_operation_restore(mos_job *job, mos_repository *repository, const
     restore.target_options = (struct mos_target_options){
         .path = text_of(arena, request->target),
         .root = request->root.len ? text_of(arena, request->root) : NULL,
-        .existing =
-            request->existing == MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__REPLACE ? MOS_EXISTING_REPLACE : MOS_EXISTING_KEEP,
+        .existing = replaces(&restore) ? MOS_EXISTING_REPLACE : MOS_EXISTING_KEEP,
         .warn = mos_job_warn,
         .context = job,
     };

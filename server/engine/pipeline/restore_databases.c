@@ -85,14 +85,19 @@ static mos_status feed(void *context, const char *extra, mos_database_sink sink,
     return status;
 }
 
+// Nothing tells of a database on a server that an earlier run has brought it back, so that such a run is made again.
+static bool replaces(const struct mos_database_restore *restore) {
+    return restore->request->existing == MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__REPLACE ||
+           restore->request->existing == MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__RESUME;
+}
+
 static mos_status load(const struct mos_database_restore *restore, const struct mos_database *target, recorded_database recorded,
                        struct mos_error *error) {
     struct content held = {restore->reader, recorded->name};
     const struct mos_database_content content = {feed, &held};
     mos_database_check **checks = NULL;
     size_t count = 0;
-    bool replace = restore->request->existing == MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__REPLACE;
-    mos_status status = target->driver->load(target, recorded, &content, replace, &checks, &count, error);
+    mos_status status = target->driver->load(target, recorded, &content, replaces(restore), &checks, &count, error);
     take_checks(restore, checks, count);
     return status;
 }
@@ -221,8 +226,7 @@ mos_status mos_restore_into_server(const struct mos_database_restore *restore, s
     if (request->preview) {
         bool there;
         status = target.driver->there(&target, &there, error);
-        bool replace = request->existing == MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__REPLACE;
-        if (status == MOS_OK && there && !replace) {
+        if (status == MOS_OK && there && !replaces(restore)) {
             return mos_fail(error, MOS_ALREADY_EXISTS, "the database %s is not empty, and replacing it was not asked for", target.shown);
         }
         out->preview = mos_arena_array(restore->arena, ProtobufCBinaryData, 1);

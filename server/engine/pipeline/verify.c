@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/buffer.h"
+#include "engine/pipeline/hurt.h"
 #include "engine/pipeline/operation.h"
 #include "engine/repo/verify.h"
 
@@ -77,33 +78,8 @@ static mos_status check_all_packs(struct verification *verification, struct mos_
     return verification->error.status;
 }
 
-static bool content_hurt(struct verification *verification, mos_tree_reader *tree, const struct mos_entry *entry) {
-    for (size_t part = 0; part < mos_entry_parts(entry); part++) {
-        const struct mos_extent *extents;
-        size_t count;
-        if (mos_tree_extents(tree, entry, part, &extents, &count, NULL) != MOS_OK) {
-            return true;
-        }
-        for (size_t i = 0; i < count; i++) {
-            // A file's next extent is often of the same chunk.
-            if ((i == 0 || memcmp(&extents[i].chunk, &extents[i - 1].chunk, sizeof(extents[i].chunk)) != 0) &&
-                mos_verify_chunk_damaged(verification->verify, &extents[i].chunk)) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-// A further name of a file is hurt with it.
-static bool first_name_hurt(const Mosaajii__Engine__V1__Verification *out, const struct mos_entry *entry) {
-    for (size_t i = 0; i < out->n_damaged_paths; i++) {
-        if (out->damaged_paths[i].len == entry->link_target_bytes &&
-            memcmp(out->damaged_paths[i].data, entry->link_target, entry->link_target_bytes) == 0) {
-            return true;
-        }
-    }
-    return false;
+static bool extent_damaged(const void *verify, const struct mos_extent *extent) {
+    return mos_verify_extent_damaged(verify, extent);
 }
 
 static mos_status find_hurt_files(struct verification *verification, mos_reader *reader, struct mos_error *error) {
@@ -113,6 +89,9 @@ static mos_status find_hurt_files(struct verification *verification, mos_reader 
     if (status) {
         return status;
     }
+    struct mos_verify_result so_far;
+    mos_verify_result(verification->verify, &so_far);
+    struct mos_hurt hurt = {.reader = reader, .lost = extent_damaged, .context = verification->verify, .any = so_far.error_count > 0};
     const Mosaajii__Engine__V1__Statistics *statistics = mos_reader_info(reader)->statistics;
     mos_job_phase(verification->job, "verifying files");
     mos_job_totals(verification->job, statistics ? statistics->files + statistics->directories + statistics->others : 0, 0);
@@ -126,6 +105,7 @@ static mos_status find_hurt_files(struct verification *verification, mos_reader 
         status = mos_tree_next(tree, &entry, &cause);
         if (status == MOS_CORRUPT) {
             mos_verify_fault(verification->verify, cause.message);
+            hurt.any = true;
             continue;
         }
         if (status || !entry) {
@@ -134,15 +114,16 @@ static mos_status find_hurt_files(struct verification *verification, mos_reader 
             }
             break;
         }
-        bool hurt = entry->type == MOS_ENTRY_HARDLINK ? first_name_hurt(out, entry) : content_hurt(verification, tree, entry);
-        if (hurt && out->n_damaged_paths < LISTED_MOST) {
+        bool damaged = mos_hurt_entry(&hurt, tree, entry);
+        if (damaged && out->n_damaged_paths < LISTED_MOST) {
             out->damaged_paths[out->n_damaged_paths++] = (ProtobufCBinaryData){
                 .data = mos_arena_memdup(verification->arena, entry->path, entry->path_bytes), .len = entry->path_bytes};
         }
-        out->damaged_files += hurt;
-        struct mos_verify_result so_far;
-        mos_verify_result(verification->verify, &so_far);
-        if (hurt && so_far.error_count == 0) {
+        out->damaged_files += damaged;
+        if (damaged) {
+            mos_verify_result(verification->verify, &so_far);
+        }
+        if (damaged && so_far.error_count == 0) {
             mos_verify_fault(verification->verify, "the content of files is in no readable pack of the backup");
         }
         mos_job_advance(verification->job, 1, 0, entry->path, entry->path_bytes);
@@ -165,6 +146,7 @@ mos_status mos_operation_verify(mos_job *job, mos_repository *repository, const 
     status = check_all_packs(&verification, error);
     mos_reader *reader = mos_verify_reader(verification.verify);
     if (status == MOS_OK && reader) {
+        mos_verify_tree(verification.verify);
         status = find_hurt_files(&verification, reader, error);
     }
     size_t damaged_count;

@@ -106,14 +106,18 @@ static mos_status walk_entries(struct mos_live *live, mos_reader *reader, mos_tr
 
 static mos_status walk_part(struct mos_live *live, mos_reader *reader, const Mosaajii__Engine__V1__TreeChunk *part,
                             struct mos_error *error) {
-    struct mos_chunk_id id;
+    struct mos_chunk_id id, copy;
     memcpy(id.bytes, part->chunk_id.data, sizeof(id.bytes));
+    if (part->copy_id.len) {
+        memcpy(copy.bytes, part->copy_id.data, sizeof(copy.bytes));
+        need(live, &copy, NEEDED);
+    }
     if (walked(live, &id)) {
         return MOS_OK;
     }
     const struct mos_chunk *chunk = NULL;
     mos_tree_decoder *decoder = NULL;
-    mos_status status = mos_reader_chunk_in(reader, &id, part->pack, &chunk, error);
+    mos_status status = mos_reader_part(reader, part, &chunk, error);
     if (status != MOS_OK) {
         return status;
     }

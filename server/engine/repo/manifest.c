@@ -131,6 +131,8 @@ static const char *check_tree(const Mosaajii__Engine__V1__Manifest *manifest) {
         const char *path = (const char *)chunk->first_path.data;
         if (chunk->chunk_id.len != MOS_CHUNK_ID_BYTES || chunk->pack >= manifest->n_packs) {
             fault = "a part of the tree has no place";
+        } else if (chunk->copy_id.len != 0 && (chunk->copy_id.len != MOS_CHUNK_ID_BYTES || chunk->copy_pack >= manifest->n_packs)) {
+            fault = "the copy of a part of the tree has no place";
         } else if (!mos_path_valid(path, chunk->first_path.len)) {
             fault = "a part of the tree begins with an impossible path";
         } else if (i > 0 && mos_path_compare((const char *)manifest->tree[i - 1]->first_path.data, manifest->tree[i - 1]->first_path.len,

@@ -168,7 +168,7 @@ void mos_frames_encode(struct mos_buffer *out, const struct mos_frame *frames, s
 static bool frame_valid(const struct mos_frame *frame) {
     bool compressed = frame->flags & MOS_FRAME_COMPRESSED;
     uint64_t content = (uint64_t)frame->sealed_bytes - MOS_AEAD_TAG_BYTES;
-    return !(frame->flags & ~(MOS_FRAME_TREE | MOS_FRAME_COMPRESSED)) && frame->plain_bytes > 0 &&
+    return !(frame->flags & ~(MOS_FRAME_TREE | MOS_FRAME_COMPRESSED | MOS_FRAME_COPY)) && frame->plain_bytes > 0 &&
            frame->sealed_bytes > MOS_AEAD_TAG_BYTES && (compressed ? content < frame->plain_bytes : content == frame->plain_bytes);
 }
 

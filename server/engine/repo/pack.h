@@ -17,6 +17,8 @@
 enum {
     MOS_FRAME_TREE = 1,
     MOS_FRAME_COMPRESSED = 2,
+    // A copy of what lies in another pack, and must not come into that one.
+    MOS_FRAME_COPY = 4,
 };
 
 struct mos_frame {

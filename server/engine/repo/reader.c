@@ -321,3 +321,21 @@ mos_status mos_reader_chunk_in(mos_reader *reader, const struct mos_chunk_id *id
 mos_status mos_reader_chunk(mos_reader *reader, const struct mos_chunk_id *id, const struct mos_chunk **out, struct mos_error *error) {
     return mos_reader_chunk_in(reader, id, MOS_NO_PACK, out, error);
 }
+
+static struct mos_chunk_id id_of(const ProtobufCBinaryData *bytes) {
+    struct mos_chunk_id id;
+    memcpy(id.bytes, bytes->data, sizeof(id.bytes));
+    return id;
+}
+
+mos_status mos_reader_part(mos_reader *reader, const Mosaajii__Engine__V1__TreeChunk *part, const struct mos_chunk **out,
+                           struct mos_error *error) {
+    struct mos_chunk_id id = id_of(&part->chunk_id);
+    mos_status status = mos_reader_chunk_in(reader, &id, part->pack, out, error);
+    if (status == MOS_OK || part->copy_id.len == 0) {
+        return status;
+    }
+    // What is told is why the part itself cannot be read.
+    struct mos_chunk_id copy = id_of(&part->copy_id);
+    return mos_reader_chunk_in(reader, &copy, part->copy_pack, out, NULL) == MOS_OK ? MOS_OK : status;
+}

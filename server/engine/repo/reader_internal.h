@@ -51,7 +51,10 @@ mos_status mos_reader_load_pack(mos_reader *reader, size_t number, struct mos_er
 // Where a chunk lies, after reading as many footers as it takes: the pack of the hint, by its position in the manifest, first (MOS_NO_PACK:
 // none), then all. false: in no pack whose footer could be read.
 bool mos_reader_locate(mos_reader *reader, const struct mos_chunk_id *id, uint32_t hint, struct mos_chunk_place *out);
-// Reads a chunk of the tree, whose pack the manifest names.
+// Reads a part of the tree, or its copy where it cannot be read.
+mos_status mos_reader_part(mos_reader *reader, const Mosaajii__Engine__V1__TreeChunk *part, const struct mos_chunk **out,
+                           struct mos_error *error);
+// Reads a chunk whose pack the manifest names.
 mos_status mos_reader_chunk_in(mos_reader *reader, const struct mos_chunk_id *id, uint32_t hint, const struct mos_chunk **out,
                                struct mos_error *error);
 

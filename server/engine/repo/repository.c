@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "engine/repo/bytes.h"
 #include "engine/repo/files.h"
+#include "engine/repo/manifest.h"
 #include "engine/repo/repository_internal.h"
 
 #define OBJECT_BYTES 66
@@ -341,4 +342,17 @@ mos_status mos_repository_each_backup(const mos_repository *repository,
     }
     mos_names_free(&names);
     return status;
+}
+
+mos_status mos_repository_has_backup(const mos_repository *repository, const char *backup_id, bool *out, struct mos_error *error) {
+    char name[MOS_OBJECT_NAME_BYTES];
+    int64_t size;
+    mos_status status = mos_backup_id_check(backup_id, error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    mos_manifest_name(backup_id, name);
+    status = mos_file_size(repository->root, name, &size, error);
+    *out = status != MOS_NOT_FOUND;
+    return status == MOS_NOT_FOUND || status == MOS_CORRUPT ? MOS_OK : status;
 }

@@ -50,6 +50,8 @@ mos_status mos_repository_writable(const mos_repository *repository, struct mos_
 mos_status mos_repository_each_backup(const mos_repository *repository,
                                       mos_status (*visit)(void *context, const char *backup_id, struct mos_error *error), void *context,
                                       struct mos_error *error);
+// Whether there is a manifest of the backup, readable or not.
+mos_status mos_repository_has_backup(const mos_repository *repository, const char *backup_id, bool *out, struct mos_error *error);
 
 struct mos_deletion {
     // Sizes of the removed manifest, keys and packs.

@@ -17,9 +17,11 @@ struct target {
 struct rewrite {
     mos_repository *repository;
     const struct mos_live *live;
-    mos_pack_writer *writer;
+    // The packs being written, one of them for copies alone, with their numbers among the targets.
+    mos_pack_writer *writers[2];
+    size_t numbers[2];
     struct mos_buffer sealed;
-    // In memory for keys.
+    // In memory for keys. One that is being written has its number already.
     struct target *targets;
     size_t target_count;
     size_t target_capacity;
@@ -29,7 +31,7 @@ struct rewrite {
     struct mos_pack_list leads;
 };
 
-static void add_target(struct rewrite *rewrite, const struct target *target) {
+static size_t add_target(struct rewrite *rewrite) {
     if (rewrite->target_count == rewrite->target_capacity) {
         size_t capacity = rewrite->target_capacity ? 2 * rewrite->target_capacity : 16;
         struct target *targets = mos_secret_alloc(capacity * sizeof(*targets));
@@ -40,22 +42,22 @@ static void add_target(struct rewrite *rewrite, const struct target *target) {
         rewrite->targets = targets;
         rewrite->target_capacity = capacity;
     }
-    rewrite->targets[rewrite->target_count++] = *target;
+    rewrite->targets[rewrite->target_count] = (struct target){0};
+    return rewrite->target_count++;
 }
 
-static mos_status finish_target(struct rewrite *rewrite, struct mos_error *error) {
-    struct target target = {0};
-    mos_status status = mos_pack_writer_finish(rewrite->writer, &target.pack, error);
+static mos_status finish_target(struct rewrite *rewrite, size_t kind, struct mos_error *error) {
+    mos_pack_writer *writer = rewrite->writers[kind];
+    struct target *target = &rewrite->targets[rewrite->numbers[kind]];
+    mos_status status = mos_pack_writer_finish(writer, &target->pack, error);
     if (status == MOS_OK) {
         size_t count;
-        const struct mos_frame *frames = mos_pack_writer_frames(rewrite->writer, &count);
-        target.frames = mos_malloc((count + 1) * sizeof(*frames));
-        memcpy(target.frames, frames, count * sizeof(*frames));
-        add_target(rewrite, &target);
+        const struct mos_frame *frames = mos_pack_writer_frames(writer, &count);
+        target->frames = mos_malloc((count + 1) * sizeof(*frames));
+        memcpy(target->frames, frames, count * sizeof(*frames));
     }
-    mos_pack_writer_destroy(rewrite->writer);
-    rewrite->writer = NULL;
-    mos_wipe(&target, sizeof(target));
+    mos_pack_writer_destroy(writer);
+    rewrite->writers[kind] = NULL;
     return status;
 }
 
@@ -72,15 +74,20 @@ static mos_status take_frame(struct rewrite *rewrite, const struct mos_pack *pac
 }
 
 static mos_status copy_frame(struct rewrite *rewrite, const struct mos_frame *frame, struct mos_error *error) {
-    mos_status status = rewrite->writer ? MOS_OK : mos_pack_writer_begin(rewrite->repository->root, &rewrite->writer, error);
+    size_t kind = frame->flags & MOS_FRAME_COPY ? 1 : 0;
+    mos_status status = MOS_OK;
+    if (!rewrite->writers[kind]) {
+        status = mos_pack_writer_begin(rewrite->repository->root, &rewrite->writers[kind], error);
+        rewrite->numbers[kind] = status == MOS_OK ? add_target(rewrite) : 0;
+    }
     if (status == MOS_OK) {
-        status = mos_pack_writer_append(rewrite->writer, &frame->id, frame->flags, rewrite->sealed.data,
+        status = mos_pack_writer_append(rewrite->writers[kind], &frame->id, frame->flags, rewrite->sealed.data,
                                         frame->sealed_bytes - MOS_AEAD_TAG_BYTES, frame->plain_bytes, error);
     }
     if (status == MOS_OK) {
-        mos_chunk_map_insert(&rewrite->copied, &frame->id, (uint32_t)rewrite->target_count, 0);
-        if (mos_pack_writer_bytes(rewrite->writer) >= MOS_PACK_TARGET_BYTES) {
-            status = finish_target(rewrite, error);
+        mos_chunk_map_insert(&rewrite->copied, &frame->id, (uint32_t)rewrite->numbers[kind], 0);
+        if (mos_pack_writer_bytes(rewrite->writers[kind]) >= MOS_PACK_TARGET_BYTES) {
+            status = finish_target(rewrite, kind, error);
         }
     }
     return status;
@@ -155,7 +162,10 @@ static mos_status copy_all(struct rewrite *rewrite, struct mos_rewrite_source *s
             *error = cause;
         }
     }
-    return status == MOS_OK && rewrite->writer ? finish_target(rewrite, error) : status;
+    for (size_t kind = 0; kind < 2 && status == MOS_OK; kind++) {
+        status = rewrite->writers[kind] ? finish_target(rewrite, kind, error) : MOS_OK;
+    }
+    return status;
 }
 
 // Where to look for what is needed of the pack: the new packs that hold some of it, and the homes of what was not copied.
@@ -178,7 +188,9 @@ mos_status mos_rewrite(mos_repository *repository, const struct mos_live *live, 
         // Nobody knows of them, and a full disk may be why it failed.
         char name[MOS_OBJECT_NAME_BYTES];
         mos_pack_name(rewrite.targets[i].pack.id, name);
-        mos_file_remove(repository->root, name, NULL);
+        if (rewrite.targets[i].frames) {
+            mos_file_remove(repository->root, name, NULL);
+        }
     }
     for (size_t i = 0; i < count && status == MOS_OK; i++) {
         status = sources[i].moved ? write_moved(&rewrite, &sources[i], error) : MOS_OK;
@@ -196,7 +208,8 @@ mos_status mos_rewrite(mos_repository *repository, const struct mos_live *live, 
     for (size_t i = 0; i < count; i++) {
         mos_pack_list_free(&sources[i].leads);
     }
-    mos_pack_writer_destroy(rewrite.writer);
+    mos_pack_writer_destroy(rewrite.writers[0]);
+    mos_pack_writer_destroy(rewrite.writers[1]);
     mos_secret_free(rewrite.targets, rewrite.target_capacity * sizeof(*rewrite.targets));
     mos_chunk_map_free(&rewrite.copied);
     mos_buffer_free(&rewrite.sealed);

@@ -18,8 +18,11 @@ mos_status mos_tree_encoder_add(mos_tree_encoder *encoder, const struct mos_entr
 mos_status mos_tree_encoder_finish(mos_tree_encoder *encoder, struct mos_error *error);
 void mos_tree_encoder_destroy(mos_tree_encoder *encoder);
 
+// Makes the copy of a tree chunk of it, in place.
+void mos_tree_make_copy(uint8_t *data);
+
 typedef struct mos_tree_decoder mos_tree_decoder;
-// One chunk of a tree; `data` is borrowed as long as the decoder lives. MOS_CORRUPT when it is none.
+// One chunk of a tree, or the copy of one; `data` is borrowed as long as the decoder lives. MOS_CORRUPT when it is none.
 mos_status mos_tree_decoder_create(const void *data, size_t size_bytes, mos_tree_decoder **out, struct mos_error *error);
 // *out is borrowed until the next call; NULL at the end. MOS_CORRUPT for bytes that break a rule, also in every later call.
 mos_status mos_tree_decoder_next(mos_tree_decoder *decoder, const struct mos_entry **out, struct mos_error *error);

@@ -108,7 +108,8 @@ mos_status mos_extent_list_decode(const void *data, size_t size_bytes, struct mo
 mos_status mos_tree_decoder_create(const void *data, size_t size_bytes, mos_tree_decoder **out, struct mos_error *error) {
     struct mos_cursor cursor = {.next = data, .left_bytes = size_bytes};
     struct extent_decoder extents;
-    if (size_bytes > MOS_CHUNK_LIMIT_BYTES || !begin_extents(&cursor, MOS_TREE_LAYOUT, &extents)) {
+    uint8_t layout = size_bytes > 0 && *(const uint8_t *)data == MOS_TREE_COPY_LAYOUT ? MOS_TREE_COPY_LAYOUT : MOS_TREE_LAYOUT;
+    if (size_bytes > MOS_CHUNK_LIMIT_BYTES || !begin_extents(&cursor, layout, &extents)) {
         return corrupt(error);
     }
     uint64_t records = mos_cursor_varint(&cursor);

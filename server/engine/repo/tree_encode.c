@@ -302,3 +302,7 @@ mos_status mos_tree_encoder_add(mos_tree_encoder *encoder, const struct mos_entr
     mos_buffer_append(&encoder->last_path, entry->path, entry->path_bytes);
     return MOS_OK;
 }
+
+void mos_tree_make_copy(uint8_t *data) {
+    data[0] = MOS_TREE_COPY_LAYOUT;
+}

@@ -4,6 +4,8 @@
 
 #define MOS_TREE_LAYOUT 1
 #define MOS_LIST_LAYOUT 2
+// The first byte of a copy, which is so a chunk of its own: nothing that knows chunks by their ids has to know of copies.
+#define MOS_TREE_COPY_LAYOUT 3
 #define MOS_TREE_MAX_XATTRS 4096
 #define MOS_LIST_MAX_EXTENTS 16384u
 

@@ -109,9 +109,7 @@ static mos_status lost_part(mos_tree_reader *tree, size_t number, struct mos_err
 
 static mos_status enter_part(mos_tree_reader *tree, struct mos_error *error) {
     const Mosaajii__Engine__V1__TreeChunk *part = part_at(tree->reader, tree->next++);
-    struct mos_chunk_id id;
-    memcpy(id.bytes, part->chunk_id.data, sizeof(id.bytes));
-    mos_status status = mos_reader_chunk_in(tree->reader, &id, part->pack, &tree->chunk, error);
+    mos_status status = mos_reader_part(tree->reader, part, &tree->chunk, error);
     return status == MOS_OK ? mos_tree_decoder_create(tree->chunk->data, tree->chunk->size_bytes, &tree->decoder, error) : status;
 }
 

@@ -447,18 +447,44 @@ void mos_verify_bad_chunks(const mos_verify *verify, size_t index, void (*visit)
     }
 }
 
-bool mos_verify_chunk_found(const mos_verify *verify, const struct mos_chunk_id *id) {
-    struct mos_chunk_place place;
-    return verify->reader && mos_reader_locate(verify->reader, id, MOS_NO_PACK, &place);
+static bool locate(const mos_verify *verify, const struct mos_extent *extent, struct mos_chunk_place *out) {
+    return verify->reader && mos_reader_locate(verify->reader, &extent->chunk, MOS_NO_PACK, out) &&
+           (uint64_t)extent->offset_bytes + extent->length_bytes <= verify->reader->frames[out->pack][out->value].plain_bytes;
 }
 
-bool mos_verify_chunk_damaged(const mos_verify *verify, const struct mos_chunk_id *id) {
+bool mos_verify_extent_found(const mos_verify *verify, const struct mos_extent *extent) {
     struct mos_chunk_place place;
-    if (!verify->reader || !mos_reader_locate(verify->reader, id, MOS_NO_PACK, &place)) {
+    return locate(verify, extent, &place);
+}
+
+bool mos_verify_extent_damaged(const mos_verify *verify, const struct mos_extent *extent) {
+    struct mos_chunk_place place;
+    if (!locate(verify, extent, &place)) {
         return true;
     }
     const uint8_t *good = atomic_load(&verify->good[place.pack]);
     return !good || !good[place.value];
+}
+
+void mos_verify_tree(mos_verify *verify) {
+    const Mosaajii__Engine__V1__Manifest *manifest = verify->reader ? verify->reader->manifest : NULL;
+    size_t missing = 0;
+    for (size_t i = 0; manifest && i < manifest->n_tree; i++) {
+        const ProtobufCBinaryData *ids[] = {&manifest->tree[i]->chunk_id, &manifest->tree[i]->copy_id};
+        const uint32_t packs[] = {manifest->tree[i]->pack, manifest->tree[i]->copy_pack};
+        for (size_t j = 0; j < 2; j++) {
+            struct mos_chunk_id id;
+            struct mos_chunk_place place;
+            if (ids[j]->len) {
+                memcpy(id.bytes, ids[j]->data, sizeof(id.bytes));
+                missing += !mos_reader_locate(verify->reader, &id, packs[j], &place);
+            }
+        }
+    }
+    if (missing > 0) {
+        fault(verify, FAULT_ENCRYPTION, "%zu parts of the tree of backups/%s, or copies of them, are in no readable pack", missing,
+              verify->backup_id);
+    }
 }
 
 void mos_verify_result(const mos_verify *verify, struct mos_verify_result *out) {

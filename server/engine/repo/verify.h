@@ -42,10 +42,12 @@ void mos_verify_bad_chunks(const mos_verify *verify, size_t index, void (*visit)
                            void *context);
 // Reads the pack once. Fails only when the check could not be made at all (no memory of a pack's fault). Thread safe.
 mos_status mos_verify_pack(mos_verify *verify, size_t index, struct mos_error *error);
-// After all packs: the chunk is missing or damaged. Thread safe.
-bool mos_verify_chunk_damaged(const mos_verify *verify, const struct mos_chunk_id *id);
-// Whether a pack says that it holds the chunk; whether the pack was checked does not matter. Thread safe.
-bool mos_verify_chunk_found(const mos_verify *verify, const struct mos_chunk_id *id);
+// After all packs: the chunk is missing or damaged, or shorter than the extent. Thread safe.
+bool mos_verify_extent_damaged(const mos_verify *verify, const struct mos_extent *extent);
+// Whether a pack says that it holds the chunk, as long as the extent needs it; whether the pack was checked does not matter. Thread safe.
+bool mos_verify_extent_found(const mos_verify *verify, const struct mos_extent *extent);
+// After all packs: each part of the tree and each copy is in one of them. What is not is a fault.
+void mos_verify_tree(mos_verify *verify);
 // For faults found by the caller while it walks the tree: counted and reported as encryption faults.
 void mos_verify_fault(mos_verify *verify, const char *message);
 void mos_verify_result(const mos_verify *verify, struct mos_verify_result *out);

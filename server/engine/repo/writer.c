@@ -15,6 +15,8 @@
 
 #define SHARDS 64
 #define MAX_WORKERS 64
+// Besides those of the caller: one for the tree, one for its copies.
+#define TREE_WORKERS 2
 // Claimed by a worker that has not stored it yet.
 #define PACK_PENDING (UINT32_MAX - 1)
 
@@ -32,6 +34,7 @@ struct worker {
 
 struct tree_part {
     struct mos_chunk_id id;
+    struct mos_chunk_id copy;
     uint8_t *first_path;
     size_t first_path_bytes;
 };
@@ -48,7 +51,7 @@ struct mos_writer {
     struct shard shards[SHARDS];
     // Of the index's packs: whether this backup refers to them.
     atomic_uchar *used;
-    // The last one is the tree's.
+    // The last two are the tree's, and that of its copies.
     struct worker *workers;
     unsigned worker_count;
     atomic_llong encrypted_bytes;
@@ -221,18 +224,31 @@ mos_status mos_writer_reuse(mos_writer *writer, const struct mos_chunk_id *id, b
     return status;
 }
 
+// Without its part of the tree a file is lost, so each part lies in two packs.
+static mos_status put_copy(mos_writer *writer, const void *data, size_t size_bytes, struct mos_chunk_id *out_id, struct mos_error *error) {
+    MOS_CLEANUP_FREE uint8_t *copy = mos_malloc(size_bytes);
+    bool was_new;
+    memcpy(copy, data, size_bytes);
+    mos_tree_make_copy(copy);
+    return put(writer, &writer->workers[writer->worker_count + 1], MOS_FRAME_TREE | MOS_FRAME_COPY, copy, size_bytes, out_id, &was_new,
+               error);
+}
+
 static mos_status put_tree(void *context, const void *data, size_t size_bytes, const char *first_path, size_t first_path_bytes,
                            struct mos_chunk_id *out_id, struct mos_error *error) {
     mos_writer *writer = context;
     bool was_new;
+    struct mos_chunk_id copy = {0};
     mos_status status = put(writer, &writer->workers[writer->worker_count], MOS_FRAME_TREE, data, size_bytes, out_id, &was_new, error);
+    status = status == MOS_OK && first_path ? put_copy(writer, data, size_bytes, &copy, error) : status;
     if (status == MOS_OK && first_path) {
         if (writer->part_count == writer->part_capacity) {
             writer->part_capacity = writer->part_capacity ? 2 * writer->part_capacity : 64;
             writer->parts = mos_realloc(writer->parts, writer->part_capacity * sizeof(*writer->parts));
         }
         struct tree_part *part = &writer->parts[writer->part_count++];
-        *part = (struct tree_part){.id = *out_id, .first_path = mos_malloc(first_path_bytes), .first_path_bytes = first_path_bytes};
+        *part = (struct tree_part){
+            .id = *out_id, .copy = copy, .first_path = mos_malloc(first_path_bytes), .first_path_bytes = first_path_bytes};
         memcpy(part->first_path, first_path, first_path_bytes);
     }
     return status;
@@ -313,8 +329,8 @@ mos_status mos_writer_begin(mos_repository *repository, const struct mos_writer_
     }
     writer->data_key = mos_secret_alloc(sizeof(*writer->data_key));
     mos_random(writer->data_key->bytes, sizeof(writer->data_key->bytes));
-    writer->workers = mos_calloc(options->workers + 1, sizeof(*writer->workers));
-    for (unsigned i = 0; i <= options->workers; i++) {
+    writer->workers = mos_calloc(options->workers + TREE_WORKERS, sizeof(*writer->workers));
+    for (unsigned i = 0; i < options->workers + TREE_WORKERS; i++) {
         writer->workers[i].compressor = mos_compressor_create(options->compression_level);
     }
     writer->tree = mos_tree_encoder_create(repository->keys->tree_cut, put_tree, writer);
@@ -336,7 +352,7 @@ void mos_writer_free(mos_writer *writer) {
     if (!writer) {
         return;
     }
-    for (unsigned i = 0; i <= writer->worker_count; i++) {
+    for (unsigned i = 0; i < writer->worker_count + TREE_WORKERS; i++) {
         mos_pack_writer_destroy(writer->workers[i].pack);
         mos_compressor_destroy(writer->workers[i].compressor);
     }
@@ -414,6 +430,8 @@ static mos_status commit_manifest(mos_writer *writer, Mosaajii__Engine__V1__Back
         chunk->chunk_id = (ProtobufCBinaryData){.len = MOS_CHUNK_ID_BYTES, .data = part->id.bytes};
         chunk->first_path = (ProtobufCBinaryData){.len = part->first_path_bytes, .data = part->first_path};
         chunk->pack = position_of(writer, list, &part->id);
+        chunk->copy_id = (ProtobufCBinaryData){.len = MOS_CHUNK_ID_BYTES, .data = part->copy.bytes};
+        chunk->copy_pack = position_of(writer, list, &part->copy);
         manifest.tree[i] = chunk;
         mos_hasher_update(hasher, part->id.bytes, MOS_CHUNK_ID_BYTES);
     }
@@ -463,7 +481,7 @@ static mos_status write_key(mos_writer *writer, struct mos_record *out, struct m
 static mos_status finish(mos_writer *writer, Mosaajii__Engine__V1__BackupInfo *info, struct mos_record *out, struct mos_error *error) {
     mos_status status = check_not_failed(writer, error);
     status = status == MOS_OK ? mos_tree_encoder_finish(writer->tree, error) : status;
-    for (unsigned i = 0; i <= writer->worker_count && status == MOS_OK; i++) {
+    for (unsigned i = 0; i < writer->worker_count + TREE_WORKERS && status == MOS_OK; i++) {
         if (writer->workers[i].pack) {
             status = finish_pack(writer, &writer->workers[i], error);
         }

@@ -246,6 +246,20 @@ static int look(mos_scan *scan, struct level *level, const char *name) {
     return result;
 }
 
+static bool is_cache(int descriptor) {
+    static const char signature[] = "Signature: 8a477f597d28d172789f06886806bc55";
+    char head[sizeof(signature) - 1];
+    MOS_CLEANUP_FD int tag = openat(descriptor, "CACHEDIR.TAG", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    return tag >= 0 && pread(tag, head, sizeof(head), 0) == (ssize_t)sizeof(head) && memcmp(head, signature, sizeof(head)) == 0;
+}
+
+// What lies in the directory was asked to be left out. Roots themselves, and what leads to them, are always entered.
+static bool left_out(const mos_scan *scan, const struct level *parent, int descriptor, const struct stat *found) {
+    return parent && !parent->above_roots &&
+           ((scan->options.one_file_system && found->st_dev != parent->identity.device) ||
+            (scan->options.skip_caches && is_cache(descriptor)));
+}
+
 // Enters the directory that is the present entry.
 static void enter(mos_scan *scan) {
     // Where a file has become a directory meanwhile.
@@ -268,6 +282,10 @@ static void enter(mos_scan *scan) {
     }
     if ((!parent || parent->identity.device != found.st_dev) && mos_file_system_is_kernels(descriptor)) {
         warn(scan, "a file system of the kernel begins here, it is not in the backup");
+        close(descriptor);
+        return;
+    }
+    if (left_out(scan, parent, descriptor, &found)) {
         close(descriptor);
         return;
     }

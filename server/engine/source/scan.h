@@ -27,6 +27,10 @@ struct mos_scan_options {
     // Directories that are left out wherever they are met: the repository, the scratch space. Borrowed; missing ones are ignored.
     const char *const *omit;
     size_t omit_count;
+    // Nothing of what lies in directories that say by their CACHEDIR.TAG that they are caches (bford.info/cachedir); they stay, empty.
+    bool skip_caches;
+    // Nothing of what lies in directories below a root that belong to another file system than the directory around them.
+    bool one_file_system;
     // Look at files ahead on a thread of its own: where most of them will not be read.
     bool look_ahead;
     // A path that could not be read as it should, and why: one sentence without the path. NULL: nobody listens.

@@ -181,7 +181,7 @@ static void push(mos_target *target, int descriptor, size_t end) {
 }
 
 // The open directory that holds the path (borrowed until the next call), and the path's last component. -1: errno says why.
-static int open_parent(mos_target *target, const char *path, bool create, const char **out_name) {
+int mos_target_parent(mos_target *target, const char *path, bool create, const char **out_name) {
     // Paths come from a repository: what is not a plain way down is never followed.
     if (!mos_path_valid(path, strlen(path)) || strcmp(path, "/") == 0) {
         errno = EINVAL;
@@ -229,7 +229,7 @@ bool mos_target_stat(mos_target *target, const char *path, struct stat *out) {
     if (strcmp(path, "/") == 0) {
         return fstat(target->root, out) == 0;
     }
-    int parent = open_parent(target, path, false, &name);
+    int parent = mos_target_parent(target, path, false, &name);
     return parent >= 0 && fstatat(parent, name, out, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
@@ -239,7 +239,7 @@ mos_status mos_target_directory(mos_target *target, const struct mos_entry *entr
     if (strcmp(entry->path, "/") == 0) {
         return MOS_OK;
     }
-    int parent = open_parent(target, entry->path, true, &name);
+    int parent = mos_target_parent(target, entry->path, true, &name);
     struct stat found;
     if (parent < 0) {
         return give_up(target, entry, errno, "cannot be made", out, error);
@@ -265,13 +265,40 @@ void mos_target_finish_directory(mos_target *target, const struct mos_entry *ent
     if (strcmp(entry->path, "/") == 0) {
         return;
     }
-    int parent = open_parent(target, entry->path, false, &name);
+    int parent = mos_target_parent(target, entry->path, false, &name);
     MOS_CLEANUP_FD int descriptor = parent >= 0 ? openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
     if (descriptor < 0) {
         mos_target_warn(target, entry, "its owner, mode and time cannot be set: %s", strerror(errno));
         return;
     }
     mos_target_set_metadata(target, entry, descriptor, -1, NULL, false);
+}
+
+// Of SQLite, which plays them into whatever database has their name; the shared memory is nothing without them.
+static const char *const journal_endings[] = {"-journal", "-wal", "-shm"};
+
+// An earlier database's journal lies where the database belongs.
+static bool has_journal(int parent, const char *name) {
+    bool found = false;
+    for (size_t i = 0; i < 2 && !found; i++) {
+        char *journal;
+        if (asprintf(&journal, "%s%s", name, journal_endings[i]) >= 0) {
+            found = faccessat(parent, journal, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+            free(journal);
+        }
+    }
+    return found;
+}
+
+bool mos_target_is_there(mos_target *target, const struct mos_entry *entry) {
+    const char *name;
+    struct stat found;
+    if (strcmp(entry->path, "/") == 0) {
+        return true;
+    }
+    int parent = mos_target_parent(target, entry->path, false, &name);
+    return parent >= 0 &&
+           (fstatat(parent, name, &found, AT_SYMLINK_NOFOLLOW) == 0 || (entry->type == MOS_ENTRY_DATABASE && has_journal(parent, name)));
 }
 
 static void make_temporary_name(char name[TEMPORARY_NAME_BYTES]) {
@@ -301,7 +328,7 @@ static bool in_the_way(mos_target *target, int parent, const char *name, int *ou
 static int prepare(mos_target *target, const struct mos_entry *entry, const char **out_name, enum mos_outcome *out, mos_status *out_status,
                    struct mos_error *error) {
     *out_status = MOS_OK;
-    int parent = open_parent(target, entry->path, true, out_name);
+    int parent = mos_target_parent(target, entry->path, true, out_name);
     if (parent < 0) {
         *out_status = give_up(target, entry, errno, "cannot be written", out, error);
         return -1;
@@ -374,7 +401,7 @@ mos_status mos_target_special(mos_target *target, const struct mos_entry *entry,
 mos_status mos_target_link(mos_target *target, const struct mos_entry *entry, enum mos_outcome *out, struct mos_error *error) {
     const char *name, *first_name;
     mos_status status;
-    int parent = open_parent(target, entry->link_target, false, &first_name);
+    int parent = mos_target_parent(target, entry->link_target, false, &first_name);
     MOS_CLEANUP_FD int first_parent = parent >= 0 ? fcntl(parent, F_DUPFD_CLOEXEC, 0) : -1;
     if (first_parent < 0) {
         return give_up(target, entry, errno, "the file it is a further name of is not there", out, error);
@@ -402,6 +429,12 @@ mos_status mos_target_file_create(mos_target *target, const struct mos_entry *en
     int parent = prepare(target, entry, &name, out, &status, error);
     if (parent < 0) {
         return status;
+    }
+    if (entry->type == MOS_ENTRY_DATABASE && target->options.existing != MOS_EXISTING_REPLACE && has_journal(parent, name)) {
+        *out = MOS_OUTCOME_FAILED;
+        mos_target_warn(target, entry,
+                        "the journal of an earlier database lies beside it and would be played into it; remove it, or replace");
+        return MOS_OK;
     }
     mos_target_file *file = mos_calloc(1, sizeof(*file));
     make_temporary_name(file->temporary);
@@ -444,10 +477,9 @@ static void release(mos_target_file *file) {
 
 // A journal that an earlier database left under the same name would be played into the new one.
 static void remove_journals(mos_target_file *file) {
-    static const char *const endings[] = {"-journal", "-wal", "-shm"};
-    for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+    for (size_t i = 0; i < sizeof(journal_endings) / sizeof(journal_endings[0]); i++) {
         char *name;
-        if (asprintf(&name, "%s%s", file->name, endings[i]) >= 0) {
+        if (asprintf(&name, "%s%s", file->name, journal_endings[i]) >= 0) {
             unlinkat(file->parent, name, 0);
             free(name);
         }

@@ -49,6 +49,15 @@ void mos_target_close(mos_target *target);
 // What is there under the path of an entry, links not followed. false: nothing.
 bool mos_target_stat(mos_target *target, const char *path, struct stat *out);
 
+// Whether something is there that a restore of the entry would replace: with a database, the journal of an earlier one too.
+bool mos_target_is_there(mos_target *target, const struct mos_entry *entry);
+
+// What is there is what the entry says: of the same kind, with its size, time and mode; of a link also what it holds, of a device its
+// numbers, of a further name the first one. Content is not looked at.
+bool mos_target_matches(mos_target *target, const struct mos_entry *entry);
+// The regular file that is there, for reading; the caller's. -1: there is none, or it cannot be read.
+int mos_target_open_existing(mos_target *target, const struct mos_entry *entry);
+
 // Makes the directory (mode 0700 for now) or finds it there (MOS_OUTCOME_KEPT).
 mos_status mos_target_directory(mos_target *target, const struct mos_entry *entry, enum mos_outcome *out, struct mos_error *error);
 // Gives it owner, attributes, mode and time.

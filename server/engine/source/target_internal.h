@@ -35,6 +35,9 @@ struct mos_target {
 
 __attribute__((format(printf, 3, 4))) void mos_target_warn(mos_target *target, const struct mos_entry *entry, const char *format, ...);
 
+// The open directory that the path's last component, *out_name, stands in; borrowed until the next call. -1 with errno.
+int mos_target_parent(mos_target *target, const char *path, bool create, const char **out_name);
+
 // Owner, attributes, mode and time, in the order in which none undoes another. `descriptor`: the open file or directory, or -1 for what
 // cannot be opened; then `name` in `parent`. `fresh`: nothing but what its parent handed down can be on it.
 void mos_target_set_metadata(mos_target *target, const struct mos_entry *entry, int descriptor, int parent, const char *name, bool fresh);

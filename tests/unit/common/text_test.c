@@ -1,6 +1,10 @@
 #include "common/text.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "mosaajii/engine/v1/engine.pb-c.h"
 #include "unit/test.h"
@@ -68,4 +72,38 @@ MOS_TEST(sizes_are_for_people) {
     CU_ASSERT_STRING_EQUAL(text, "1.0 MiB");
     mos_size_format(INT64_MAX, text);
     CU_ASSERT_STRING_EQUAL(text, "8.0 EiB");
+}
+
+static void check_absolute(const char *path, const char *expected) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    const char *got = mos_path_absolute(arena, path);
+    CU_ASSERT_STRING_EQUAL(got, expected);
+    if (strcmp(got, expected) != 0) {
+        fprintf(stderr, "%s became %s, not %s\n", path, got, expected);
+    }
+}
+
+MOS_TEST(a_path_is_meant_from_here) {
+    const char *base = mos_test_directory();
+    char expected[4400], path[4400], real[4096];
+    CU_ASSERT_FATAL(realpath(base, real) && chdir(real) == 0);
+    CU_ASSERT_FATAL(mkdir("deep", 0700) == 0 && mkdir("deep/er", 0700) == 0 && symlink("deep/er", "link") == 0);
+    snprintf(expected, sizeof(expected), "%s/new", real);
+    check_absolute("new", expected);
+    check_absolute("./new/", expected);
+    check_absolute("deep//../new", expected);
+    check_absolute("not-there/.././new/.", expected);
+    snprintf(path, sizeof(path), "%s/deep/../new", real);
+    check_absolute(path, expected);
+    // The system would follow the link first.
+    snprintf(expected, sizeof(expected), "%s/deep/new", real);
+    check_absolute("link/../new", expected);
+    // But one that is the end of the path stays what it is.
+    snprintf(expected, sizeof(expected), "%s/link", real);
+    check_absolute("link", expected);
+    check_absolute("/", "/");
+    check_absolute("/../..", "/");
+    CU_ASSERT_EQUAL_FATAL(chdir("/"), 0);
+    check_absolute("tmp/x", "/tmp/x");
+    check_absolute("..", "/");
 }

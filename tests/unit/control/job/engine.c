@@ -8,11 +8,13 @@
 //   bytes HEX     writes them as they are      flood    warns until nobody reads
 //   gate NAME     waits for the test           deaf     ignores SIGTERM and the end of the stream from here on
 //   signal N      ends by it                   exit N   ends
+//   tidy MS NAME  waits for the end of the stream, deaf or not, works so long on, and makes the file
 //   linger        waits for the end of the stream, or for ever where it is deaf
 //
 // Without a script it opens the repository, knows no backup and refuses the rest.
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,6 +74,7 @@ static const char *operation_of(const engine_request *request, const char **out_
         *out_backup_id = request->list->backup_id;
         return "list";
     case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_INVENTORY:
+        *out_backup_id = request->inventory->backup_id;
         return "inventory";
     case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_INIT:
         return "init";
@@ -308,6 +311,18 @@ static void linger(void) {
     }
 }
 
+static void tidy(const engine_request *request, const char *arguments) {
+    MOS_CLEANUP_BUFFER struct mos_buffer path = MOS_BUFFER_INIT(0);
+    char name[64];
+    int ms = 0;
+    deaf = false;
+    linger();
+    sscanf(arguments, "%d %63s", &ms, name);
+    poll(NULL, 0, ms);
+    mos_buffer_printf(&path, "%s/%s", request->repository, name);
+    fclose(fopen(mos_buffer_text(&path), "we"));
+}
+
 static void obey(const engine_request *request, const char *backup_id, const char *word, const char *arguments) {
     if (strcmp(word, "progress") == 0) {
         progress(arguments);
@@ -345,6 +360,8 @@ static void obey(const engine_request *request, const char *backup_id, const cha
     } else if (strcmp(word, "deaf") == 0) {
         deaf = true;
         signal(SIGTERM, SIG_IGN);
+    } else if (strcmp(word, "tidy") == 0) {
+        tidy(request, arguments);
     } else if (strcmp(word, "linger") == 0) {
         linger();
     } else if (strcmp(word, "signal") == 0) {

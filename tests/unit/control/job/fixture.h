@@ -79,7 +79,7 @@ static inline int fixture_calls(struct jobs_fixture *fixture, const char *operat
     int count = 0;
     while (file && fgets(line, sizeof(line), file)) {
         size_t length = strlen(operation);
-        count += length == 0 || (strncmp(line, operation, length) == 0 && line[length] == ' ');
+        count += length == 0 || (strncmp(line, operation, length) == 0 && (line[length] == ' ' || line[length] == '\n'));
     }
     if (file) {
         fclose(file);

@@ -319,6 +319,67 @@ MOS_TEST(there_is_one_prune_at_a_time) {
     fixture_end(&fixture);
 }
 
+// Stops the queue and starts another one on the same catalog, as a restart of the server does.
+static void restart(struct jobs_fixture *fixture) {
+    mos_queue_stop(fixture->queue);
+    mos_queue_destroy(fixture->queue);
+    fixture->queue = mos_queue_create(fixture->catalog, &fixture->engine, 2);
+    MOS_ASSERT_OK(mos_queue_start(fixture->queue, &fixture->error), &fixture->error);
+}
+
+MOS_TEST(a_restore_that_is_cancelled_may_tidy_up) {
+    struct jobs_fixture fixture;
+    fixture_start(&fixture, 1);
+    char id[MOS_ID_TEXT_BYTES], job_id[MOS_ID_TEXT_BYTES];
+    fixture_run_backup(&fixture, "committed\n", id);
+    const struct mos_restore_order order = {.backup_id = id, .created_by = "tester", .target = "/restore/here"};
+    fixture_make_gate(&fixture, "ready");
+    fixture_script(&fixture, "restore", "deaf\ngate ready\ntidy 1500 tidied\nresult CANCELLED 0 cancelled\n");
+    MOS_ASSERT_OK(mos_queue_restore(fixture.queue, &order, job_id, &fixture.error), &fixture.error);
+    close(fixture_meet(&fixture, "ready"));
+    mos_queue_cancel(fixture.queue, job_id, &fixture.error);
+    CU_ASSERT_EQUAL(fixture_wait(&fixture, job_id).status, MOS_JOB_CANCELLED);
+    CU_ASSERT_EQUAL(access(fixture_path(&fixture, "tidied"), F_OK), 0);
+    fixture_end(&fixture);
+}
+
+MOS_TEST(a_prune_that_is_due_outlives_the_server) {
+    struct jobs_fixture fixture;
+    fixture_start(&fixture, 2);
+    char gone[MOS_ID_TEXT_BYTES], running[MOS_ID_TEXT_BYTES], deletion[MOS_ID_TEXT_BYTES];
+    fixture_run_backup(&fixture, "committed\n", gone);
+    fixture_make_gate(&fixture, "gate");
+    fixture_script(&fixture, "backup", "gate gate\ncommitted\n");
+    fixture_order(&fixture, false, running);
+    int gate = fixture_meet(&fixture, "gate");
+    fixture_script(&fixture, "delete", "deletion 5 7\n");
+    MOS_ASSERT_OK(mos_queue_delete(fixture.queue, gone, "tester", deletion, &fixture.error), &fixture.error);
+    expect(fixture_wait(&fixture, deletion), MOS_JOB_SUCCEEDED, "");
+    // The first one fails, so that it stays due.
+    fixture_script(&fixture, "prune", "result IO 0 no luck\n");
+    restart(&fixture);
+    close(gate);
+    struct mos_job prune = fixture_job_of(&fixture, NULL, MOS_JOB_PRUNE);
+    expect(fixture_wait(&fixture, prune.id), MOS_JOB_FAILED, "No luck");
+    fixture_script(&fixture, "prune", "pruning 1\n");
+    restart(&fixture);
+    expect(fixture_wait(&fixture, fixture_job_of(&fixture, NULL, MOS_JOB_PRUNE).id), MOS_JOB_SUCCEEDED, "");
+    restart(&fixture);
+    CU_ASSERT_EQUAL(fixture_calls(&fixture, "prune"), 2);
+    fixture_end(&fixture);
+}
+
+MOS_TEST(what_became_of_a_killed_backup_is_asked_of_it_alone) {
+    struct jobs_fixture fixture;
+    fixture_start(&fixture, 1);
+    char id[MOS_ID_TEXT_BYTES], call[64];
+    fixture_run_backup(&fixture, "exit 1\n", id);
+    snprintf(call, sizeof(call), "inventory %s", id);
+    CU_ASSERT_EQUAL(fixture_calls(&fixture, call), 1);
+    CU_ASSERT_EQUAL(fixture_calls(&fixture, "inventory"), 1);
+    fixture_end(&fixture);
+}
+
 MOS_TEST(what_a_deletion_had_to_leave_is_pruned_when_no_backup_runs_any_more) {
     struct jobs_fixture fixture;
     fixture_start(&fixture, 2);

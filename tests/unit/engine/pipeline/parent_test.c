@@ -387,6 +387,9 @@ MOS_TEST(a_lost_part_of_the_tree_is_read_and_the_rest_is_not) {
     memcpy(id.bytes, part->chunk_id.data, sizeof(id.bytes));
     size_t offset = locate(&beside.fixture, &id, pack);
     flip_byte(pack, offset + 20);
+    memcpy(id.bytes, part->copy_id.data, sizeof(id.bytes));
+    offset = locate(&beside.fixture, &id, pack);
+    flip_byte(pack, offset + 20);
     open_beside(&beside, false, 0);
     size_t wrong = 0, read = 0;
     for (size_t i = 0; i < MANY; i++) {

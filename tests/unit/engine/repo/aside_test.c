@@ -52,7 +52,7 @@ MOS_TEST(what_is_set_aside_is_in_no_index) {
     int root = open(fixture.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     MOS_ASSERT_OK(make_backup(&fixture, ID_A, 1, 10, &record, &error), &error);
     MOS_ASSERT_OK(mos_index_open(fixture.repository, &index, &missing, &error), &error);
-    CU_ASSERT_EQUAL(mos_index_pack_count(index), 2);
+    CU_ASSERT_EQUAL(mos_index_pack_count(index), 3);
     mos_index_close(index);
     snprintf(path, sizeof(path), "%s/packs", fixture.path);
     each_file(path, set_aside, &root);

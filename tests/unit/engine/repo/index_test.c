@@ -187,7 +187,7 @@ MOS_TEST(a_damaged_main_is_as_none_and_is_rebuilt) {
     mos_index *index = open_index(&fixture, &missing);
     size_t packs = mos_index_pack_count(index);
     size_t chunks = mos_index_chunk_count(index);
-    CU_ASSERT(packs == 2 && chunks == 4);
+    CU_ASSERT(packs == 3 && chunks == 5);
     mos_index_close(index);
     snprintf(path, sizeof(path), "%s/index/main", fixture.path);
     read_file(path, &bytes);

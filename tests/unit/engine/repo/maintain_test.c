@@ -34,10 +34,10 @@ MOS_TEST(deletion_frees_what_no_other_backup_needs) {
     MOS_ASSERT_OK(make_backup(&fixture, ID_A, 1, 30, &record, &error), &error);
     // The first ten files are the same.
     MOS_ASSERT_OK(make_backup(&fixture, ID_B, 1, 10, &record, &error), &error);
-    CU_ASSERT_EQUAL(count_packs(&fixture), 3);
+    CU_ASSERT_EQUAL(count_packs(&fixture), 5);
     MOS_ASSERT_OK(mos_repository_delete(fixture.repository, ID_A, &deletion, &error), &error);
-    // A's tree goes, its data pack is still needed.
-    CU_ASSERT_EQUAL(deletion.packs_removed_count, 1);
+    // A's tree and its copy go, its data pack is still needed.
+    CU_ASSERT_EQUAL(deletion.packs_removed_count, 2);
     CU_ASSERT_EQUAL(deletion.packs_kept_count, 1);
     CU_ASSERT_EQUAL(deletion.bytes_pending, 0);
     CU_ASSERT(deletion.bytes_freed > 0 && deletion.bytes_freed < 10 * (int64_t)FILE_BYTES);
@@ -46,7 +46,7 @@ MOS_TEST(deletion_frees_what_no_other_backup_needs) {
     CU_ASSERT_EQUAL(mos_reader_open(fixture.repository, ID_A, &reader, &error), MOS_NOT_FOUND);
     CU_ASSERT_TRUE(valid(&fixture, ID_B));
     MOS_ASSERT_OK(mos_repository_delete(fixture.repository, ID_B, &deletion, &error), &error);
-    CU_ASSERT_EQUAL(deletion.packs_removed_count, 2);
+    CU_ASSERT_EQUAL(deletion.packs_removed_count, 3);
     CU_ASSERT(deletion.bytes_freed > 30 * (int64_t)FILE_BYTES);
     mos_deletion_free(&deletion);
     CU_ASSERT_EQUAL(count_packs(&fixture), 0);

@@ -51,7 +51,7 @@ MOS_TEST(impossible_frames_are_refused) {
         frame_of(1, 16, 0, 0),
         frame_of(1, 16, 10, MOS_FRAME_COMPRESSED),
         frame_of(1, 116, 100, MOS_FRAME_COMPRESSED),
-        frame_of(1, 116, 100, 4),
+        frame_of(1, 116, 100, 8),
         frame_of(1, MOS_CHUNK_LIMIT_BYTES + 17, MOS_CHUNK_LIMIT_BYTES + 1, 0),
     };
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {

@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 
 #include "engine/repo/files.h"
+#include "engine/repo/reader_internal.h"
 #include "fixture.h"
 
 static void add_size(const char *path, void *context) {
@@ -283,8 +284,69 @@ MOS_TEST(packs_of_a_deletion_beside_a_running_backup_go_with_the_next_prune) {
     mos_writer_free(writer);
     // Although they are young: it is known that they are not wanted any more.
     prune(&fixture, MOS_PRUNE_GRACE_SECONDS, false, &pruning);
-    CU_ASSERT_EQUAL(pruning.packs_removed, 2);
+    CU_ASSERT_EQUAL(pruning.packs_removed, 3);
     CU_ASSERT_EQUAL(packs_size(&fixture), 0);
+    fixture_close(&fixture);
+}
+
+// Links that hold much and do not compress: a tree of several parts.
+static void backup_links(struct fixture *fixture, const char *id, size_t count) {
+    enum { TARGET_BYTES = 60000 };
+    struct mos_error error = {0};
+    struct mos_record record;
+    struct mos_writer_options options = {.backup_id = id, .compression_level = 1, .workers = 1};
+    mos_writer *writer = NULL;
+    char *target = mos_malloc(TARGET_BYTES);
+    MOS_ASSERT_OK(mos_writer_begin(fixture->repository, &options, &writer, &error), &error);
+    for (size_t i = 0; i < count; i++) {
+        char path[32];
+        snprintf(path, sizeof(path), "/%04zu", i);
+        noise((uint8_t *)target, TARGET_BYTES, i);
+        for (size_t j = 0; j < TARGET_BYTES; j++) {
+            target[j] |= 1;
+        }
+        const struct mos_entry entry = {.path = path,
+                                        .path_bytes = strlen(path),
+                                        .type = MOS_ENTRY_SYMLINK,
+                                        .mode = 0777,
+                                        .user = "",
+                                        .group = "",
+                                        .link_target = target,
+                                        .link_target_bytes = TARGET_BYTES};
+        MOS_ASSERT_OK(mos_writer_add(writer, &entry, &error), &error);
+    }
+    Mosaajii__Engine__V1__BackupInfo info = MOSAAJII__ENGINE__V1__BACKUP_INFO__INIT;
+    MOS_ASSERT_OK(mos_writer_finish(writer, &info, &record, &error), &error);
+    mos_writer_free(writer);
+    free(target);
+}
+
+MOS_TEST(a_part_of_the_tree_and_its_copy_stay_in_different_packs) {
+    struct fixture fixture;
+    struct mos_error error = {0};
+    struct mos_pruning pruning;
+    mos_reader *reader = NULL;
+    fixture_open(&fixture);
+    backup_links(&fixture, ID_A, 60);
+    backup_links(&fixture, ID_B, 20);
+    delete_backup(&fixture, ID_A);
+    prune(&fixture, 0, false, &pruning);
+    CU_ASSERT_EQUAL(pruning.packs_rewritten, 2);
+    MOS_ASSERT_OK(mos_reader_open(fixture.repository, ID_B, &reader, &error), &error);
+    CU_ASSERT(reader->manifest->n_tree > 1);
+    for (size_t i = 0; i < reader->manifest->n_tree; i++) {
+        const Mosaajii__Engine__V1__TreeChunk *part = reader->manifest->tree[i];
+        struct mos_chunk_id id, copy;
+        struct mos_chunk_place place, other;
+        memcpy(id.bytes, part->chunk_id.data, sizeof(id.bytes));
+        memcpy(copy.bytes, part->copy_id.data, sizeof(copy.bytes));
+        CU_ASSERT_FATAL(mos_reader_locate(reader, &id, part->pack, &place) && mos_reader_locate(reader, &copy, part->copy_pack, &other));
+        CU_ASSERT_NOT_EQUAL(place.pack, other.pack);
+    }
+    mos_reader_close(reader);
+    struct mos_verify_result result;
+    verify_all(&fixture, ID_B, NULL, NULL, &result);
+    CU_ASSERT_EQUAL(result.error_count, 0);
     fixture_close(&fixture);
 }
 

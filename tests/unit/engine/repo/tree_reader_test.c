@@ -110,18 +110,51 @@ MOS_TEST(a_tree_can_be_entered_and_gone_forward_in_anywhere) {
     fixture_close(&fixture);
 }
 
-// Damages the frame in which a part of the tree lies.
-static void damage_part(const struct fixture *fixture, mos_reader *reader, size_t part) {
-    const Mosaajii__Engine__V1__TreeChunk *chunk = reader->manifest->tree[part];
+static void damage_chunk(const struct fixture *fixture, mos_reader *reader, const ProtobufCBinaryData *bytes, uint32_t pack) {
     struct mos_chunk_id id;
     struct mos_chunk_place place;
     char name[MOS_OBJECT_NAME_BYTES];
     char path[4500];
-    memcpy(id.bytes, chunk->chunk_id.data, sizeof(id.bytes));
-    CU_ASSERT_TRUE_FATAL(mos_reader_locate(reader, &id, chunk->pack, &place));
+    memcpy(id.bytes, bytes->data, sizeof(id.bytes));
+    CU_ASSERT_TRUE_FATAL(mos_reader_locate(reader, &id, pack, &place));
     mos_pack_name(reader->packs[place.pack].id, name);
     snprintf(path, sizeof(path), "%s/%s", fixture->path, name);
     flip_byte(path, reader->frames[place.pack][place.value].offset_bytes + 20);
+}
+
+// Damages the frames in which a part of the tree and its copy lie.
+static void damage_part(const struct fixture *fixture, mos_reader *reader, size_t part) {
+    const Mosaajii__Engine__V1__TreeChunk *chunk = reader->manifest->tree[part];
+    damage_chunk(fixture, reader, &chunk->chunk_id, chunk->pack);
+    damage_chunk(fixture, reader, &chunk->copy_id, chunk->copy_pack);
+}
+
+static size_t count_entries(mos_reader *reader) {
+    mos_tree_reader *tree = tree_from(reader, "");
+    const struct mos_entry *entry = NULL;
+    size_t count = 0;
+    while (mos_tree_next(tree, &entry, NULL) == MOS_OK && entry) {
+        count++;
+    }
+    mos_tree_close(tree);
+    return count;
+}
+
+MOS_TEST(the_copy_of_a_part_stands_in_for_it) {
+    struct fixture fixture;
+    mos_reader *reader = NULL;
+    open_tree(&fixture, &reader);
+    size_t parts = reader->manifest->n_tree;
+    CU_ASSERT_FATAL(parts > 2);
+    for (size_t i = 0; i < parts; i++) {
+        const Mosaajii__Engine__V1__TreeChunk *chunk = reader->manifest->tree[i];
+        CU_ASSERT_NOT_EQUAL(chunk->pack, chunk->copy_pack);
+        // Of one part the first, of the next one the second.
+        damage_chunk(&fixture, reader, i % 2 ? &chunk->copy_id : &chunk->chunk_id, i % 2 ? chunk->copy_pack : chunk->pack);
+    }
+    CU_ASSERT_EQUAL(count_entries(reader), COUNT);
+    mos_reader_close(reader);
+    fixture_close(&fixture);
 }
 
 MOS_TEST(a_lost_part_is_told_and_passed_over) {

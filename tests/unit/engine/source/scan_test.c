@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
@@ -41,8 +43,8 @@ static void on_warning(void *context, const char *path, size_t path_bytes, const
 }
 
 // Scans, loads and keeps everything; parents of the roots are left out of the result.
-static mos_status run(struct result *result, const char *const *roots, size_t root_count, const char *const *patterns, size_t pattern_count,
-                      const char *omit, struct mos_error *error) {
+static mos_status run_with(struct mos_scan_options options, struct result *result, const char *const *roots, size_t root_count,
+                           const char *const *patterns, size_t pattern_count, const char *omit, struct mos_error *error) {
     memset(result, 0, sizeof(*result));
     ProtobufCBinaryData data[8];
     for (size_t i = 0; i < root_count; i++) {
@@ -50,13 +52,13 @@ static mos_status run(struct result *result, const char *const *roots, size_t ro
     }
     mos_exclude *exclude = NULL;
     mos_status status = mos_exclude_create(patterns, pattern_count, &exclude, error);
-    struct mos_scan_options options = {.roots = data,
-                                       .root_count = root_count,
-                                       .exclude = exclude,
-                                       .omit = &omit,
-                                       .omit_count = omit ? 1 : 0,
-                                       .warn = on_warning,
-                                       .context = result};
+    options.roots = data;
+    options.root_count = root_count;
+    options.exclude = exclude;
+    options.omit = &omit;
+    options.omit_count = omit ? 1 : 0;
+    options.warn = on_warning;
+    options.context = result;
     mos_scan *scan = NULL;
     status = status ? status : mos_scan_open(&options, &scan, error);
     struct mos_entry *entry = NULL;
@@ -98,6 +100,11 @@ static mos_status run(struct result *result, const char *const *roots, size_t ro
     mos_scan_close(scan);
     mos_exclude_free(exclude);
     return status;
+}
+
+static mos_status run(struct result *result, const char *const *roots, size_t root_count, const char *const *patterns, size_t pattern_count,
+                      const char *omit, struct mos_error *error) {
+    return run_with((struct mos_scan_options){0}, result, roots, root_count, patterns, pattern_count, omit, error);
 }
 
 static void clear(struct result *result) {
@@ -272,6 +279,60 @@ MOS_TEST(excluded_and_omitted_are_left_out_with_what_lies_below) {
     MOS_ASSERT_OK(run(&result, &root, 1, patterns, 2, NULL, &error), &error);
     CU_ASSERT_PTR_NOT_NULL(find(&result, base, "cache/1"));
     clear(&result);
+}
+
+MOS_TEST(of_a_marked_cache_only_the_directory_is_read) {
+    static const char signature[] = "Signature: 8a477f597d28d172789f06886806bc55\n# made by a test\n";
+    const char *base = mos_test_directory();
+    struct mos_error error = {0};
+    const struct mos_scan_options options = {.skip_caches = true};
+    mkdir(below(base, "cache"), 0755);
+    mkdir(below(base, "other"), 0755);
+    put(base, "cache/CACHEDIR.TAG", signature);
+    put(base, "cache/1", "1");
+    put(base, "other/CACHEDIR.TAG", "Signature: 8a477f597d28d172789f06886806bc5");
+    put(base, "other/1", "1");
+    put(base, "x", "1");
+    MOS_ASSERT_OK(run_with(options, &result, &base, 1, NULL, 0, NULL, &error), &error);
+    CU_ASSERT_PTR_NOT_NULL(find(&result, base, "cache"));
+    CU_ASSERT_PTR_NULL(find(&result, base, "cache/1"));
+    CU_ASSERT_PTR_NULL(find(&result, base, "cache/CACHEDIR.TAG"));
+    CU_ASSERT_PTR_NOT_NULL(find(&result, base, "other/1"));
+    CU_ASSERT_PTR_NOT_NULL(find(&result, base, "x"));
+    CU_ASSERT_EQUAL(result.warning_count, 0);
+    clear(&result);
+    // One that is asked for by its name is wanted.
+    const char *root = below(base, "cache");
+    MOS_ASSERT_OK(run_with(options, &result, &root, 1, NULL, 0, NULL, &error), &error);
+    CU_ASSERT_PTR_NOT_NULL(find(&result, base, "cache/1"));
+    clear(&result);
+    MOS_ASSERT_OK(run(&result, &base, 1, NULL, 0, NULL, &error), &error);
+    CU_ASSERT_PTR_NOT_NULL(find(&result, base, "cache/1"));
+    clear(&result);
+}
+
+MOS_TEST(what_is_mounted_below_a_root_may_stay_out) {
+    const char *base = mos_test_directory();
+    struct mos_error error = {0};
+    mkdir(below(base, "mounted"), 0755);
+    // Nobody else sees the mount. Where none can be made, the directory stands for itself.
+    bool mounted = unshare(CLONE_NEWNS | (geteuid() == 0 ? 0 : CLONE_NEWUSER)) == 0 &&
+                   mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 && mount("none", below(base, "mounted"), "tmpfs", 0, NULL) == 0;
+    put(base, "mounted/1", "1");
+    put(base, "x", "1");
+    MOS_ASSERT_OK(run_with((struct mos_scan_options){.one_file_system = true}, &result, &base, 1, NULL, 0, NULL, &error), &error);
+    CU_ASSERT_PTR_NOT_NULL(find(&result, base, "mounted"));
+    CU_ASSERT_EQUAL(find(&result, base, "mounted/1") == NULL, mounted);
+    CU_ASSERT_PTR_NOT_NULL(find(&result, base, "x"));
+    clear(&result);
+    MOS_ASSERT_OK(run(&result, &base, 1, NULL, 0, NULL, &error), &error);
+    CU_ASSERT_PTR_NOT_NULL(find(&result, base, "mounted/1"));
+    clear(&result);
+    const char *root = below(base, "mounted");
+    MOS_ASSERT_OK(run_with((struct mos_scan_options){.one_file_system = true}, &result, &root, 1, NULL, 0, NULL, &error), &error);
+    CU_ASSERT_PTR_NOT_NULL(find(&result, base, "mounted/1"));
+    clear(&result);
+    umount(below(base, "mounted"));
 }
 
 // Deeper than PATH_MAX and than the descriptors that are kept open.

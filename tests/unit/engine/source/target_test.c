@@ -285,6 +285,24 @@ MOS_TEST(an_abandoned_file_leaves_nothing) {
     mos_target_close(place.target);
 }
 
+MOS_TEST(a_database_is_not_put_beside_the_journal_of_another) {
+    static const char *const journals[] = {"/pos.db-wal", "/pos.db-journal"};
+    for (size_t i = 0; i < 2; i++) {
+        struct place place;
+        struct stat status;
+        const struct mos_entry entry = {.path = "pos.db", .path_bytes = strlen("pos.db"), .type = MOS_ENTRY_DATABASE};
+        open_place(&place, MOS_EXISTING_KEEP);
+        CU_ASSERT_FALSE(mos_target_is_there(place.target, &entry));
+        CU_ASSERT_EQUAL(write_file(&place, journals[i], "old"), MOS_OUTCOME_WRITTEN);
+        CU_ASSERT_TRUE(mos_target_is_there(place.target, &entry));
+        CU_ASSERT_EQUAL(write_file_to(place.target, "pos.db", "new", MOS_ENTRY_DATABASE), MOS_OUTCOME_FAILED);
+        CU_ASSERT_FALSE(mos_target_stat(place.target, "/pos.db", &status));
+        CU_ASSERT_TRUE(mos_target_stat(place.target, journals[i], &status));
+        CU_ASSERT_EQUAL(write_file_to(place.target, "other.db", "new", MOS_ENTRY_DATABASE), MOS_OUTCOME_WRITTEN);
+        mos_target_close(place.target);
+    }
+}
+
 MOS_TEST(journals_of_an_old_database_go_with_it) {
     struct place place;
     struct stat status;
