@@ -17,7 +17,7 @@
 #include "engine/repo/reader.h"
 #include "engine/source/scan.h"
 
-enum { READ_BYTES = 1 << 20, COMPRESSION_LEVEL = 3 };
+enum { READ_BYTES = 1 << 20, COMPRESSION_LEVEL = 1 };
 
 struct backup {
     mos_job *job;
