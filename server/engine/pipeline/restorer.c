@@ -9,7 +9,7 @@
 #include "engine/pipeline/content.h"
 
 // A task is what a worker takes at once.
-enum { TASK_BYTES = 4 << 20, TASK_PIECES = 128, TASK_EXTENTS = 1024, TASKS_A_THREAD = 4 };
+enum { TASK_BYTES = 4 << 20, TASK_PIECES = 512, TASK_EXTENTS = 1024, TASKS_A_THREAD = 4 };
 
 // A file on its way. Whoever gives up the last reference ends it.
 struct file {
