@@ -10,6 +10,7 @@
 
 #include "common/buffer.h"
 #include "common/clock.h"
+#include "common/pace.h"
 #include "engine/pipeline/assembler.h"
 #include "engine/pipeline/databases.h"
 #include "engine/pipeline/operation.h"
@@ -139,6 +140,7 @@ static mos_status feed(struct backup *backup, int descriptor, uint64_t offset_by
             *out_errno = got < 0 ? errno : 0;
             return MOS_OK;
         }
+        mos_pace_disk(got);
         mos_status status = mos_assembler_content(backup->assembler, backup->buffer, (size_t)got, error);
         if (status) {
             return status;
@@ -410,7 +412,7 @@ mos_status mos_operation_backup(mos_job *job, mos_repository *repository, const 
     struct mos_writer_options options = {
         .backup_id = wanted->info->id,
         .compression_level = wanted->info->compressed ? COMPRESSION_LEVEL : 0,
-        .workers = mos_job_threads(job),
+        .workers = mos_assembler_workers(job),
     };
     mos_writer *writer = NULL;
     status = status ? status : mos_writer_begin(repository, &options, &writer, error);

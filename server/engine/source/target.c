@@ -11,6 +11,7 @@
 
 #include "common/buffer.h"
 #include "common/id.h"
+#include "common/pace.h"
 #include "engine/source/target_internal.h"
 
 enum { OPEN_STEPS = 64, TEMPORARY_NAME_BYTES = 40 };
@@ -457,7 +458,10 @@ mos_status mos_target_file_write(mos_target_file *file, const void *data, size_t
         if (put < 0 && errno != EINTR) {
             return mos_fail_errno(error, errno, "cannot be written");
         }
-        done += put > 0 ? (size_t)put : 0;
+        if (put > 0) {
+            mos_pace_disk(put);
+            done += (size_t)put;
+        }
     }
     return MOS_OK;
 }
