@@ -365,7 +365,7 @@ def median(found):
 def cell(value, ours):
     if not value:
         return ""
-    times = f" ({value['wall'] / ours['wall']:.1f}, CPU {value['cpu'] / ours['cpu']:.1f})" if value is not ours else ""
+    times = f" ({value['wall'] / ours['wall']:.1f}, CPU {value['cpu'] / max(ours['cpu'], 0.01):.1f})" if value is not ours else ""
     return f"{value['wall']:.1f} s{times}"
 
 
