@@ -12,7 +12,7 @@ static int64_t disk_free_at_ns;
 
 int64_t mos_pace_wait_ns(int64_t *free_at_ns, int64_t bytes_per_second, int64_t bytes, int64_t now_ns) {
     int64_t begin_ns = *free_at_ns > now_ns ? *free_at_ns : now_ns;
-    *free_at_ns = begin_ns + (int64_t)((__extension__(__int128)bytes * MOS_NS_PER_SECOND) / bytes_per_second);
+    *free_at_ns = begin_ns + (int64_t)((__extension__(__int128) bytes * MOS_NS_PER_SECOND) / bytes_per_second);
     return *free_at_ns - now_ns;
 }
 

@@ -1,4 +1,5 @@
 // mosaajii-engine: one job of a server, told over a socket; or a command by hand (alone.h).
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -93,6 +94,9 @@ int main(int argc, char **argv) {
     mos_log_setup("mosaajii-engine", format && strcmp(format, "json") == 0, MOS_LOG_INFO);
     // Keys and plaintext stay out of core files.
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+    // Chunks come and go all the time: what they lay in is kept, not given back and asked for again.
+    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    mallopt(M_TRIM_THRESHOLD, 64 << 20);
     keep_limits();
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigaction(SIGTERM, &action, NULL);

@@ -58,9 +58,9 @@ static uint64_t warm_up(const uint64_t *gear, const uint8_t *data) {
     return h;
 }
 
-// Whether any of the lanes says cut; *out_at: where the first one in the order of the bytes does. The lanes lie one behind the other: a hash
-// depends on its window alone, so each can begin in the middle, and the processor works on all of them at once. *hash: before the first
-// lane, and behind the last one.
+// Whether any of the lanes says cut; *out_at: where the first one in the order of the bytes does. The lanes lie one behind the other: a
+// hash depends on its window alone, so each can begin in the middle, and the processor works on all of them at once. *hash: before the
+// first lane, and behind the last one.
 static bool scan_lanes(const uint64_t *gear, uint64_t *hash, uint64_t mask, const uint8_t *data, size_t lane_bytes, size_t *out_at) {
     const uint8_t *b = data + lane_bytes, *c = b + lane_bytes, *d = c + lane_bytes;
     uint64_t ha = *hash, hb = warm_up(gear, b - WINDOW_BYTES), hc = warm_up(gear, c - WINDOW_BYTES), hd = warm_up(gear, d - WINDOW_BYTES);
@@ -82,9 +82,7 @@ static bool scan_lanes(const uint64_t *gear, uint64_t *hash, uint64_t mask, cons
         }
     }
     *hash = hd;
-    *out_at = at_b < lane_bytes   ? lane_bytes + at_b
-              : at_c < lane_bytes ? 2 * lane_bytes + at_c
-                                  : 3 * lane_bytes + at_d;
+    *out_at = at_b < lane_bytes ? lane_bytes + at_b : at_c < lane_bytes ? 2 * lane_bytes + at_c : 3 * lane_bytes + at_d;
     return at_b < lane_bytes || at_c < lane_bytes || at_d < lane_bytes;
 }
 

@@ -1,8 +1,8 @@
 // Writes entries of a backup beneath one directory. Every step down goes through an open directory, one component at a time, and never
 // through a link: whatever lies in the target, or is put there meanwhile, nothing is written outside of it.
 //
-// Files are written without a name, or under one of their own, and get theirs when they are whole. Call mos_target_directory for directories on the way down
-// and mos_target_finish_directory on the way back up, when nothing in them changes any more.
+// Files are written without a name, or under one of their own, and get theirs when they are whole. Call mos_target_directory for
+// directories on the way down and mos_target_finish_directory on the way back up, when nothing in them changes any more.
 //
 // What goes wrong with one path is told to `warn` and shows in the outcome; a call fails only when nothing more can be written
 // (MOS_NO_SPACE). Not thread safe per object; clones of one target may be used by several threads at once.
