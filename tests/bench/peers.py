@@ -13,6 +13,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import socket
 import statistics
 import struct
@@ -37,7 +38,8 @@ TARGETS = {
 
 
 def run(command, environment=None, folder=None, descriptor=None, talk=None):
-    """Runs to the end: wall seconds, CPU seconds, peak MB, output. Under time(1), which counts without this process's own memory."""
+    """Runs to the end: wall seconds, CPU seconds, peak MB, output. Under time(1), which counts without this process's own memory. It is over
+    when what it wrote is on disk, which not every program sees to itself."""
     with tempfile.NamedTemporaryFile("r") as report, tempfile.TemporaryFile() as out:
         begun = time.perf_counter()
         process = subprocess.Popen(
@@ -48,6 +50,7 @@ def run(command, environment=None, folder=None, descriptor=None, talk=None):
         if talk:
             talk()
         code = process.wait(timeout=7200)
+        subprocess.run(["sync", "-f", str(Place.present)], check=True)
         wall = time.perf_counter() - begun
         out.seek(0)
         text = out.read().decode(errors="replace")
@@ -285,6 +288,9 @@ class Place:
     """Where a tool has its repository and restores to: a file system in memory, made anew each time, so that neither a disk that others use
     nor inodes that were deleted a moment ago (which ext4 looks for long to avoid) are measured. Without root a folder like any other."""
 
+    # The one there is; what a program writes lies in it.
+    present = "/"
+
     def __init__(self, folder, gigabytes):
         self.folder, self.gigabytes, self.image = Path(folder).resolve() / "place", gigabytes, None
 
@@ -296,9 +302,11 @@ class Place:
             self.image.truncate(self.gigabytes * 2**30)
             subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", "-N", "1000000", self.image.name], check=True)
             subprocess.run(["mount", "-o", "loop,noatime", self.image.name, str(self.folder)], check=True)
+        Place.present = self.folder
         return self.folder
 
     def __exit__(self, *_):
+        Place.present = "/"
         if self.image:
             subprocess.run(["umount", str(self.folder)], check=True)
             self.image.close()
@@ -411,7 +419,7 @@ def write_markdown(path, options, tools, absent, tables):
     text = [
         "# Speed beside other programs",
         f"Made by `make bench` on {machine()}; medians of {options.rounds} alternating runs in one sitting, encryption on, sources in the page "
-        "cache, repositories and restored files on a fresh ext4 in memory. In brackets: the program's wall time and CPU time divided by ours; for sizes ours divided by the "
+        "cache, repositories and restored files on a fresh ext4 in memory, each step until what it wrote is flushed there. In brackets: the program's wall time and CPU time divided by ours; for sizes ours divided by the "
         f"program's. Versions: {versions}." + (f" Not in the table: {'; '.join(absent)}." if absent else ""),
         *(table(rows) for rows in tables),
     ]
@@ -431,6 +439,8 @@ def main():
     parser.add_argument("--markdown")
     options = parser.parse_args()
     Path(options.folder).mkdir(parents=True, exist_ok=True)
+    # Leaves nothing mounted behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     tools, absent = find_tools(options)
     tables, missed = [], 0
     for corpus in options.corpora.split(","):
