@@ -16,6 +16,7 @@
 #include "engine/pipeline/operation.h"
 #include "engine/pipeline/parent.h"
 #include "engine/repo/reader.h"
+#include "engine/source/prefetch.h"
 #include "engine/source/scan.h"
 
 enum { READ_BYTES = 1 << 20, COMPRESSION_LEVEL = 1 };
@@ -31,6 +32,7 @@ struct backup {
     // The backup before, NULL where there is none.
     mos_parent *parent;
     uint8_t *buffer;
+    struct mos_coldness coldness;
     Mosaajii__Engine__V1__Statistics *statistics;
     struct mos_databases databases;
     // The first look at what there is, in a thread of its own.
@@ -132,7 +134,10 @@ static mos_status feed(struct backup *backup, int descriptor, uint64_t offset_by
     *out_errno = 0;
     while (*out_read < length_bytes) {
         uint64_t left = length_bytes - *out_read;
-        ssize_t got = pread(descriptor, backup->buffer, left < READ_BYTES ? left : READ_BYTES, (off_t)(offset_bytes + *out_read));
+        size_t wanted = left < READ_BYTES ? left : READ_BYTES;
+        off_t from = (off_t)(offset_bytes + *out_read);
+        ssize_t got = from == 0 ? mos_coldness_read(&backup->coldness, descriptor, backup->buffer, wanted, from)
+                                : pread(descriptor, backup->buffer, wanted, from);
         if (got < 0 && errno == EINTR) {
             continue;
         }
@@ -226,6 +231,9 @@ static mos_status keep_unchanged(struct backup *backup, mos_scan *scan, struct m
 static mos_status read_entry(struct backup *backup, mos_scan *scan, struct mos_entry *entry, bool *out_taken, struct mos_error *error) {
     int opened;
     struct stat info;
+    if (!backup->parent && mos_coldness_is_cold(&backup->coldness)) {
+        mos_scan_fetch_ahead(scan);
+    }
     *out_taken = mos_scan_load(scan, &opened, &info);
     if (!*out_taken) {
         return MOS_OK;
