@@ -345,7 +345,7 @@ def one_round(tool, corpus, folder, place, check):
 
 
 def measure(tools, corpus, options):
-    folder = corpora.build(corpus, Path(options.folder).resolve() / "corpora", "quick" if options.quick else "full")
+    folder = corpora.build(corpus, Path(options.folder).resolve() / "corpora", "quick" if options.quick else "full").resolve()
     # Files that have just been made would be read again.
     newest = max(path.lstat().st_ctime for path in [*folder.iterdir(), *folder.glob("*/*")])
     time.sleep(max(0.0, newest + SETTLE_SECONDS + 5 - time.time()))
