@@ -32,9 +32,18 @@ fuzz: $(BUILD)/packages
 	@deploy/fuzz.sh $(BUILD)/fuzz $(FUZZ_SECONDS)
 
 bench: build $(BUILD)/python/ready $(BUILD)/clients/ready
-	@cd tests/bench/load && go build -o $(BUILD)/tools/load .
+	@cd tests/bench/load && go build -o $(abspath $(BUILD))/tools/load .
 	@$(BUILD)/python/bin/python tests/bench/gateway.py --bin $(BUILD)/bin --gen $(BUILD)/python/gen
 	@$(BUILD)/python/bin/python tests/bench/run.py --bin $(BUILD)/bin --gen $(BUILD)/python/gen --load $(BUILD)/tools/load
+	@$(MAKE) --no-print-directory bench-peers
+
+# Beside restic, borg, kopia and a pipe. PEERS="--quick --rounds 1" for a quick look; the table goes to docs/benchmarks.md.
+PEERS ?= --markdown docs/benchmarks.md
+.PHONY: bench-peers
+bench-peers: $(BUILD)/build.ninja $(BUILD)/python/ready
+	@ninja -C $(BUILD) mosaajii-engine
+	@tests/bench/peers.sh $(BUILD)/peers
+	@$(BUILD)/python/bin/python tests/bench/peers.py --bin $(BUILD)/bin --peers $(BUILD)/peers --folder $(BUILD)/bench $(PEERS)
 
 coverage: $(BUILD)/packages $(BUILD)/python/ready $(BUILD)/tools/grpcurl $(BUILD)/clients/ready
 	@cmake --preset coverage >/dev/null && ninja -C $(BUILD)/coverage

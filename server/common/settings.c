@@ -8,7 +8,7 @@
 
 #include "common/buffer.h"
 
-enum type { TEXT, PATH, PATHS, FLAG, DAYS, MINUTES, PORT, COUNT, ADDRESS, FORMAT, LEVEL, PROVIDER, KMS, URLS };
+enum type { TEXT, PATH, PATHS, FLAG, DAYS, MINUTES, PORT, COUNT, NICE, ADDRESS, FORMAT, LEVEL, PROVIDER, KMS, URLS };
 
 static const struct definition {
     const char *name;
@@ -66,6 +66,10 @@ static bool bounds_of(enum type type, long *out_least, long *out_most) {
     case COUNT:
         *out_least = 0;
         *out_most = 100000;
+        return true;
+    case NICE:
+        *out_least = 0;
+        *out_most = 19;
         return true;
     default:
         return false;

@@ -1,13 +1,17 @@
 // mosaajii-engine: one job of a server, told over a socket; or a command by hand (alone.h).
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "common/framing.h"
 #include "common/log.h"
+#include "common/pace.h"
 #include "engine/alone.h"
 #include "engine/asking.h"
 #include "engine/pipeline/operation.h"
@@ -39,8 +43,27 @@ static void send_event(void *context, const Mosaajii__Engine__V1__Event *event) 
     }
 }
 
+// A setting that is a number; 0 where it is not set.
+static unsigned long number_of(const char *name) {
+    const char *text = getenv(name);
+    return text ? strtoul(text, NULL, 10) : 0;
+}
+
+// What it may take of the machine. A system that refuses one of them gives no less than without.
+static void keep_limits(void) {
+    enum { OF_PROCESS = 1, CLASS_IDLE = 3, CLASS_SHIFT = 13 };
+    const char *idle = getenv("MOSAAJII_ENGINE_IDLE_DISK");
+    unsigned long nicer = number_of("MOSAAJII_ENGINE_NICE");
+    if (nicer && setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + (int)(nicer < 19 ? nicer : 19)) != 0) {
+        mos_log_warning("the niceness cannot be set", MOS_NUMBER("nice", nicer));
+    }
+    if (idle && strcmp(idle, "true") == 0 && syscall(SYS_ioprio_set, OF_PROCESS, 0, CLASS_IDLE << CLASS_SHIFT) != 0) {
+        mos_log_warning("the priority at the disk cannot be set");
+    }
+    mos_pace_set_disk((int64_t)number_of("MOSAAJII_ENGINE_DISK_MB") * 1000000);
+}
+
 static int run_job(void) {
-    const char *threads = getenv("MOSAAJII_ENGINE_THREADS");
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     ProtobufCMessage *request;
     struct mos_error error;
@@ -49,7 +72,7 @@ static int run_job(void) {
         return EXIT_WRONG;
     }
     // It lives as long as the process: the thread below may still look at it.
-    mos_job *job = mos_job_create(send_event, NULL, threads ? (unsigned)strtoul(threads, NULL, 10) : 0);
+    mos_job *job = mos_job_create(send_event, NULL, (unsigned)number_of("MOSAAJII_ENGINE_THREADS"));
     mos_running_job = job;
     mos_asking_begin(job);
     pthread_t watcher;
@@ -71,6 +94,10 @@ int main(int argc, char **argv) {
     mos_log_setup("mosaajii-engine", format && strcmp(format, "json") == 0, MOS_LOG_INFO);
     // Keys and plaintext stay out of core files.
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+    // Chunks come and go all the time: what they lay in is kept, not given back and asked for again.
+    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    mallopt(M_TRIM_THRESHOLD, 64 << 20);
+    keep_limits();
     struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);

@@ -8,7 +8,7 @@ import pytest
 
 from support.api import GOOD, pb, refused
 from support.data import ROOT_USER, digest, make_files
-from support.program import wait_until
+from support.program import BIN, environment, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +162,33 @@ def test_text_for_people_does_not_reach_the_terminal_or_log_as_control_character
     assert "\x1b" not in shown and "\x07" not in shown
     assert "\x1b" not in server.log_text()
     client.delete(record.id)
+
+
+def test_an_engine_takes_no_more_of_the_machine_than_it_may(start, tmp_path):
+    source = make_files(tmp_path / "source", 40, 100_000, seed=66)
+    size = 40 * 100_000
+    server = start(BACKUP_FILES_PATHS=source, MOSAAJII_ENGINE_NICE=7, MOSAAJII_ENGINE_IDLE_DISK="true", MOSAAJII_ENGINE_DISK_MB=4)
+    client = server.client()
+    record = client.create("FILES", integrity_check_enabled=False)
+    # Reading alone takes so long at that rate that the engine is still there.
+    wait_until(server.engines, "an engine")
+    pid = server.engines()[0]
+    wait_until(lambda: os.getpriority(os.PRIO_PROCESS, pid) == os.getpriority(os.PRIO_PROCESS, 0) + 7, "an engine that steps back")
+    wait_until(lambda: subprocess.check_output(["ionice", "-p", str(pid)], text=True).strip() == "idle", "an engine that lets others to the disk")
+    list(client.watch(record.id))
+    done = client.get(record.id)
+    assert done.status in GOOD
+    # What cannot be compressed is read and written, both at 4 MB a second.
+    assert done.statistics.duration_ms >= 1000 * size / 4_000_000
+    assert client.verify(record.id).valid
+
+
+@pytest.mark.parametrize("name, value", [("MOSAAJII_ENGINE_NICE", "20"), ("MOSAAJII_ENGINE_NICE", "-1"), ("MOSAAJII_ENGINE_IDLE_DISK", "yes"), ("MOSAAJII_ENGINE_DISK_MB", "4M")])
+def test_limits_that_are_none_are_refused(tmp_path, name, value):
+    done = subprocess.run(
+        [BIN / "mosaajii-server", "--print-config"], env=environment(MOSAAJII_HOME=tmp_path, **{name: value}), capture_output=True, text=True
+    )
+    assert done.returncode != 0 and name in done.stderr and "allowed is" in done.stderr, done.stderr
 
 
 @pytest.mark.skipif(not ROOT_USER, reason="mounting takes root")

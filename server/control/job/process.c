@@ -66,7 +66,7 @@ static bool passes(const char *variable) {
                                         "MOSAAJII_LOG_FORMAT=",
                                         "LC_",
                                         "MOSAAJII_LOG_LEVEL=",
-                                        "MOSAAJII_ENGINE_THREADS="};
+                                        "MOSAAJII_ENGINE_"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (strncmp(variable, names[i], strlen(names[i])) == 0) {
             return true;

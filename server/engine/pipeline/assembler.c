@@ -58,12 +58,17 @@ struct mos_assembler {
     void *context;
 };
 
+unsigned mos_assembler_workers(const mos_job *job) {
+    unsigned threads = mos_job_threads(job);
+    return threads < 2 || threads == MOS_WRITER_MOST_WORKERS ? threads : threads + 1;
+}
+
 mos_assembler *mos_assembler_create(mos_job *job, const mos_repository *repository, mos_writer *writer) {
     mos_assembler *assembler = mos_calloc(1, sizeof(*assembler));
     const struct mos_chunk_limits *limits = mos_repository_chunk_limits(repository);
     assembler->job = job;
     assembler->writer = writer;
-    assembler->pool = mos_pool_create(writer, mos_job_threads(job), limits->max_bytes);
+    assembler->pool = mos_pool_create(writer, mos_assembler_workers(job), limits->max_bytes);
     assembler->small_bytes = limits->min_bytes;
     mos_chunker_init(&assembler->shared.chunker, limits, mos_repository_gear(repository));
     mos_chunker_init(&assembler->own.chunker, limits, mos_repository_gear(repository));

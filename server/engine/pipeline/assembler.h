@@ -16,7 +16,10 @@
 
 typedef struct mos_assembler mos_assembler;
 
-// `repository` and `writer` are borrowed; the writer has as many workers as the job has threads.
+// Workers that store chunks: one more than the job has threads, because one of them often waits for the disk; a single one stays alone.
+unsigned mos_assembler_workers(const mos_job *job);
+
+// `repository` and `writer` are borrowed; the writer has mos_assembler_workers workers.
 mos_assembler *mos_assembler_create(mos_job *job, const mos_repository *repository, mos_writer *writer);
 void mos_assembler_free(mos_assembler *assembler);
 

@@ -10,14 +10,16 @@
 
 #include "common/buffer.h"
 #include "common/clock.h"
+#include "common/pace.h"
 #include "engine/pipeline/assembler.h"
 #include "engine/pipeline/databases.h"
 #include "engine/pipeline/operation.h"
 #include "engine/pipeline/parent.h"
 #include "engine/repo/reader.h"
+#include "engine/source/prefetch.h"
 #include "engine/source/scan.h"
 
-enum { READ_BYTES = 1 << 20, COMPRESSION_LEVEL = 3 };
+enum { READ_BYTES = 1 << 20, COMPRESSION_LEVEL = 1 };
 
 struct backup {
     mos_job *job;
@@ -30,6 +32,7 @@ struct backup {
     // The backup before, NULL where there is none.
     mos_parent *parent;
     uint8_t *buffer;
+    struct mos_coldness coldness;
     Mosaajii__Engine__V1__Statistics *statistics;
     struct mos_databases databases;
     // The first look at what there is, in a thread of its own.
@@ -133,7 +136,10 @@ static mos_status feed(struct backup *backup, int descriptor, uint64_t offset_by
     *out_errno = 0;
     while (*out_read < length_bytes) {
         uint64_t left = length_bytes - *out_read;
-        ssize_t got = pread(descriptor, backup->buffer, left < READ_BYTES ? left : READ_BYTES, (off_t)(offset_bytes + *out_read));
+        size_t wanted = left < READ_BYTES ? left : READ_BYTES;
+        off_t from = (off_t)(offset_bytes + *out_read);
+        ssize_t got = from == 0 ? mos_coldness_read(&backup->coldness, descriptor, backup->buffer, wanted, from)
+                                : pread(descriptor, backup->buffer, wanted, from);
         if (got < 0 && errno == EINTR) {
             continue;
         }
@@ -141,6 +147,7 @@ static mos_status feed(struct backup *backup, int descriptor, uint64_t offset_by
             *out_errno = got < 0 ? errno : 0;
             return MOS_OK;
         }
+        mos_pace_disk(got);
         mos_status status = mos_assembler_content(backup->assembler, backup->buffer, (size_t)got, error);
         if (status) {
             return status;
@@ -226,6 +233,9 @@ static mos_status keep_unchanged(struct backup *backup, mos_scan *scan, struct m
 static mos_status read_entry(struct backup *backup, mos_scan *scan, struct mos_entry *entry, bool *out_taken, struct mos_error *error) {
     int opened;
     struct stat info;
+    if (!backup->parent && mos_coldness_is_cold(&backup->coldness)) {
+        mos_scan_fetch_ahead(scan);
+    }
     *out_taken = mos_scan_load(scan, &opened, &info);
     if (!*out_taken) {
         return MOS_OK;
@@ -412,7 +422,7 @@ mos_status mos_operation_backup(mos_job *job, mos_repository *repository, const 
     struct mos_writer_options options = {
         .backup_id = wanted->info->id,
         .compression_level = wanted->info->compressed ? COMPRESSION_LEVEL : 0,
-        .workers = mos_job_threads(job),
+        .workers = mos_assembler_workers(job),
     };
     mos_writer *writer = NULL;
     status = status ? status : mos_writer_begin(repository, &options, &writer, error);

@@ -8,8 +8,10 @@
 #include "common/buffer.h"
 #include "engine/pipeline/content.h"
 
+// So much that was written begins its way to the disk while more is restored, so that little is left to wait for at the end.
+enum { FLUSH_BYTES = 128 << 20 };
 // A task is what a worker takes at once.
-enum { TASK_BYTES = 4 << 20, TASK_PIECES = 128, TASK_EXTENTS = 1024, TASKS_A_THREAD = 4 };
+enum { TASK_BYTES = 4 << 20, TASK_PIECES = 512, TASK_EXTENTS = 1024, TASKS_A_THREAD = 4 };
 
 // A file on its way. Whoever gives up the last reference ends it.
 struct file {
@@ -51,6 +53,8 @@ struct mos_restorer {
     struct mos_restorer_options options;
     struct worker *workers;
     unsigned worker_count;
+    pthread_t flusher;
+    bool flushing;
     // Being filled.
     struct task *filling;
     atomic_llong restored;
@@ -62,6 +66,7 @@ struct mos_restorer {
     pthread_mutex_t mutex;
     pthread_cond_t work;
     pthread_cond_t progress;
+    pthread_cond_t flush;
     struct task *first;
     struct task **last;
     size_t waiting;
@@ -209,6 +214,28 @@ static void *work(void *argument) {
         pthread_mutex_lock(&restorer->mutex);
         restorer->running--;
         pthread_cond_broadcast(&restorer->progress);
+        pthread_cond_signal(&restorer->flush);
+    }
+    pthread_mutex_unlock(&restorer->mutex);
+    return NULL;
+}
+
+// Beside the workers. Whether all is on disk at the end, somebody else makes sure of.
+static void *flush(void *argument) {
+    mos_restorer *restorer = argument;
+    long long flushed = 0;
+    pthread_mutex_lock(&restorer->mutex);
+    for (;;) {
+        while (!restorer->stop && atomic_load(&restorer->bytes) - flushed < FLUSH_BYTES) {
+            pthread_cond_wait(&restorer->flush, &restorer->mutex);
+        }
+        if (restorer->stop) {
+            break;
+        }
+        flushed = atomic_load(&restorer->bytes);
+        pthread_mutex_unlock(&restorer->mutex);
+        mos_target_sync(restorer->options.target, NULL);
+        pthread_mutex_lock(&restorer->mutex);
     }
     pthread_mutex_unlock(&restorer->mutex);
     return NULL;
@@ -222,6 +249,7 @@ mos_restorer *mos_restorer_create(const struct mos_restorer_options *options) {
     pthread_mutex_init(&restorer->database_mutex, NULL);
     pthread_cond_init(&restorer->work, NULL);
     pthread_cond_init(&restorer->progress, NULL);
+    pthread_cond_init(&restorer->flush, NULL);
     unsigned threads = mos_job_threads(options->job);
     restorer->workers = mos_calloc(threads, sizeof(*restorer->workers));
     for (; restorer->worker_count < threads; restorer->worker_count++) {
@@ -232,6 +260,7 @@ mos_restorer *mos_restorer_create(const struct mos_restorer_options *options) {
             break;
         }
     }
+    restorer->flushing = pthread_create(&restorer->flusher, NULL, flush, restorer) == 0;
     if (restorer->worker_count == 0) {
         mos_fail(&restorer->error, MOS_RESOURCE_EXHAUSTED, "no worker thread can be started");
     }
@@ -256,7 +285,11 @@ void mos_restorer_free(mos_restorer *restorer) {
         mos_fail(&restorer->error, MOS_CANCELLED, "cancelled");
     }
     pthread_cond_broadcast(&restorer->work);
+    pthread_cond_broadcast(&restorer->flush);
     pthread_mutex_unlock(&restorer->mutex);
+    if (restorer->flushing) {
+        pthread_join(restorer->flusher, NULL);
+    }
     for (unsigned i = 0; i < restorer->worker_count; i++) {
         pthread_join(restorer->workers[i].thread, NULL);
         mos_content_cache_free(&restorer->workers[i].cache);
@@ -264,6 +297,7 @@ void mos_restorer_free(mos_restorer *restorer) {
     }
     free(restorer->workers);
     pthread_cond_destroy(&restorer->progress);
+    pthread_cond_destroy(&restorer->flush);
     pthread_cond_destroy(&restorer->work);
     pthread_mutex_destroy(&restorer->database_mutex);
     pthread_mutex_destroy(&restorer->mutex);

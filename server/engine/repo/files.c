@@ -14,6 +14,10 @@
 
 #include "common/clock.h"
 #include "common/id.h"
+#include "common/pace.h"
+
+// What O_DIRECT wants of addresses, offsets and sizes on every usual disk, and how much of a large file is written at once.
+enum { ALIGNMENT = 4096, BLOCK_BYTES = 2 << 20 };
 
 static void (*on_step)(void);
 
@@ -145,6 +149,7 @@ mos_status mos_file_read_at(int descriptor, const char *name, void *out, size_t 
         if (got == 0) {
             return mos_fail(error, MOS_CORRUPT, "%s is cut short", name);
         }
+        mos_pace_disk(got);
         next += got;
         offset_bytes += got;
         size_bytes -= (size_t)got;
@@ -171,36 +176,96 @@ mos_status mos_file_read(int root, const char *name, size_t limit_bytes, struct 
     return status;
 }
 
-mos_status mos_new_file_begin(int root, struct mos_new_file *file, struct mos_error *error) {
+static mos_status begin(int root, struct mos_new_file *file, int flags, struct mos_error *error) {
     uint8_t random[16];
     char text[2 * sizeof(random) + 1];
     mos_random(random, sizeof(random));
     mos_hex_encode(random, sizeof(random), text);
-    file->root = root;
+    *file = (struct mos_new_file){.root = root};
     snprintf(file->tmp_name, sizeof(file->tmp_name), "tmp/%s", text);
     step();
-    file->descriptor = open_below(root, file->tmp_name, O_RDWR | O_CREAT | O_EXCL, 0600);
+    file->descriptor = open_below(root, file->tmp_name, O_RDWR | O_CREAT | O_EXCL | flags, 0600);
     return file->descriptor < 0 ? mos_fail_errno(error, errno, "%s cannot be made", file->tmp_name) : MOS_OK;
 }
 
-mos_status mos_new_file_write(struct mos_new_file *file, const void *data, size_t size_bytes, struct mos_error *error) {
-    const uint8_t *next = data;
-    step();
+mos_status mos_new_file_begin(int root, struct mos_new_file *file, struct mos_error *error) {
+    return begin(root, file, 0, error);
+}
+
+mos_status mos_new_file_begin_large(int root, struct mos_new_file *file, struct mos_error *error) {
+    mos_status status = begin(root, file, 0, error);
+    if (status == MOS_OK) {
+        // Where it cannot be switched on, as on a file system in memory, blocks go through the page cache.
+        int flags = fcntl(file->descriptor, F_GETFL);
+        file->direct = flags >= 0 && fcntl(file->descriptor, F_SETFL, flags | O_DIRECT) == 0;
+        file->block = aligned_alloc(ALIGNMENT, BLOCK_BYTES);
+        if (!file->block) {
+            mos_new_file_abandon(file);
+            return mos_fail(error, MOS_RESOURCE_EXHAUSTED, "there is no memory to write %s", file->tmp_name);
+        }
+    }
+    return status;
+}
+
+static void through_the_cache(struct mos_new_file *file) {
+    fcntl(file->descriptor, F_SETFL, fcntl(file->descriptor, F_GETFL) & ~O_DIRECT);
+    file->direct = false;
+}
+
+static mos_status write_all(struct mos_new_file *file, const uint8_t *next, size_t size_bytes, struct mos_error *error) {
     while (size_bytes > 0) {
+        if (file->direct && size_bytes % ALIGNMENT) {
+            // The end of the file, or the rest of a block that was written in part.
+            through_the_cache(file);
+        }
         ssize_t written = write(file->descriptor, next, size_bytes);
         if (written < 0 && errno == EINTR) {
+            continue;
+        }
+        if (written < 0 && errno == EINVAL && file->direct) {
+            // A file system that wants larger blocks, or says only now that it cannot.
+            through_the_cache(file);
             continue;
         }
         if (written < 0) {
             return mos_fail_errno(error, errno, "%s cannot be written", file->tmp_name);
         }
+        mos_pace_disk(written);
         next += written;
         size_bytes -= (size_t)written;
     }
     return MOS_OK;
 }
 
+mos_status mos_new_file_write(struct mos_new_file *file, const void *data, size_t size_bytes, struct mos_error *error) {
+    const uint8_t *next = data;
+    step();
+    if (!file->block) {
+        return write_all(file, next, size_bytes, error);
+    }
+    while (size_bytes > 0) {
+        size_t room = BLOCK_BYTES - file->block_bytes;
+        size_t taken = size_bytes < room ? size_bytes : room;
+        memcpy(file->block + file->block_bytes, next, taken);
+        file->block_bytes += taken;
+        next += taken;
+        size_bytes -= taken;
+        if (file->block_bytes == BLOCK_BYTES) {
+            mos_status status = write_all(file, file->block, BLOCK_BYTES, error);
+            if (status != MOS_OK) {
+                return status;
+            }
+            file->block_bytes = 0;
+        }
+    }
+    return MOS_OK;
+}
+
 static mos_status rename_into_place(struct mos_new_file *file, const char *name, struct mos_error *error) {
+    mos_status rest = write_all(file, file->block, file->block_bytes, error);
+    if (rest != MOS_OK) {
+        return rest;
+    }
     step();
     if (fsync(file->descriptor) != 0) {
         return mos_fail_errno(error, errno, "%s cannot be flushed", file->tmp_name);
@@ -238,10 +303,14 @@ mos_status mos_new_file_commit(struct mos_new_file *file, const char *name, stru
     }
     close(file->descriptor);
     file->descriptor = -1;
+    free(file->block);
+    file->block = NULL;
     return MOS_OK;
 }
 
 void mos_new_file_abandon(struct mos_new_file *file) {
+    free(file->block);
+    file->block = NULL;
     if (file->descriptor >= 0) {
         close(file->descriptor);
         file->descriptor = -1;

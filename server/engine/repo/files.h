@@ -28,8 +28,15 @@ struct mos_new_file {
     int root;
     int descriptor;
     char tmp_name[64];
+    // Of a large file: what is not written yet, and whether blocks go past the page cache.
+    uint8_t *block;
+    size_t block_bytes;
+    bool direct;
 };
 mos_status mos_new_file_begin(int root, struct mos_new_file *file, struct mos_error *error);
+// For what nobody reads soon: in blocks, past the page cache where the file system can. That costs a twentieth of the processor's time, and
+// leaves the cache to others; in return each block waits for the disk.
+mos_status mos_new_file_begin_large(int root, struct mos_new_file *file, struct mos_error *error);
 mos_status mos_new_file_write(struct mos_new_file *file, const void *data, size_t size_bytes, struct mos_error *error);
 // Flushes, renames to `name` (making its folder where it is missing), flushes the folder. On failure the file is gone.
 mos_status mos_new_file_commit(struct mos_new_file *file, const char *name, struct mos_error *error);

@@ -58,7 +58,7 @@ static mos_status write_out(mos_pack_writer *writer, const void *data, size_t si
 
 mos_status mos_pack_writer_begin(int root, mos_pack_writer **out, struct mos_error *error) {
     mos_pack_writer *writer = mos_calloc(1, sizeof(*writer));
-    mos_status status = mos_new_file_begin(root, &writer->file, error);
+    mos_status status = mos_new_file_begin_large(root, &writer->file, error);
     if (status != MOS_OK) {
         free(writer);
         return status;

@@ -9,7 +9,7 @@
 #include "engine/repo/pack.h"
 #include "engine/repo/reader_internal.h"
 
-#define CACHE_BYTES (64u << 20)
+#define CACHE_BYTES (32u << 20)
 // For the unpacked manifest: what a hostile one may take.
 #define ARENA_BYTES(object) ((size_t)(object)*24 + (1u << 20))
 
@@ -21,6 +21,14 @@ struct mos_cached_chunk {
     struct mos_cached_chunk *newer;
     struct mos_cached_chunk *older;
     uint8_t data[];
+};
+
+// What reading one frame takes, kept for the next one: there are as many as threads have read at once.
+struct mos_frame_room {
+    struct mos_frame_room *next;
+    mos_decompressor *decompressor;
+    uint8_t *sealed;
+    size_t capacity_bytes;
 };
 
 void mos_chunk_release(const struct mos_chunk *chunk) {
@@ -139,6 +147,13 @@ void mos_reader_close(mos_reader *reader) {
         struct mos_cached_chunk *older = cached->older;
         mos_chunk_release(&cached->chunk);
         cached = older;
+    }
+    while (reader->rooms) {
+        struct mos_frame_room *room = reader->rooms;
+        reader->rooms = room->next;
+        mos_decompressor_destroy(room->decompressor);
+        free(room->sealed);
+        free(room);
     }
     for (size_t i = 0; i < reader->pack_count; i++) {
         mos_aead_destroy(reader->aeads[i]);
@@ -264,6 +279,32 @@ static void keep_cached(mos_reader *reader, struct mos_cached_chunk *cached) {
     pthread_mutex_unlock(&reader->mutex);
 }
 
+static struct mos_frame_room *take_room(mos_reader *reader, size_t size_bytes) {
+    pthread_mutex_lock(&reader->mutex);
+    struct mos_frame_room *room = reader->rooms;
+    if (room) {
+        reader->rooms = room->next;
+    }
+    pthread_mutex_unlock(&reader->mutex);
+    if (!room) {
+        room = mos_calloc(1, sizeof(*room));
+        room->decompressor = mos_decompressor_create();
+    }
+    if (room->capacity_bytes < size_bytes) {
+        free(room->sealed);
+        room->sealed = mos_malloc(size_bytes);
+        room->capacity_bytes = size_bytes;
+    }
+    return room;
+}
+
+static void give_room_back(mos_reader *reader, struct mos_frame_room *room) {
+    pthread_mutex_lock(&reader->mutex);
+    room->next = reader->rooms;
+    reader->rooms = room;
+    pthread_mutex_unlock(&reader->mutex);
+}
+
 static mos_status read_frame(mos_reader *reader, const struct mos_chunk_place *place, const struct mos_frame *frame, uint8_t *out_plain,
                              struct mos_error *error) {
     const struct mos_pack *pack = &reader->packs[place->pack];
@@ -275,14 +316,14 @@ static mos_status read_frame(mos_reader *reader, const struct mos_chunk_place *p
     if (status != MOS_OK) {
         return status;
     }
-    MOS_CLEANUP_FREE uint8_t *sealed = mos_malloc(frame->sealed_bytes);
-    status = mos_file_read_at(descriptor, name, sealed, frame->sealed_bytes, (int64_t)frame->offset_bytes, error);
+    struct mos_frame_room *room = take_room(reader, frame->sealed_bytes);
+    status = mos_file_read_at(descriptor, name, room->sealed, frame->sealed_bytes, (int64_t)frame->offset_bytes, error);
+    bool opened = status == MOS_OK &&
+                  mos_frame_open(pack, reader->aeads[place->pack], place->value, frame, room->sealed, room->decompressor, out_plain);
+    give_room_back(reader, room);
     if (status != MOS_OK) {
         return status;
     }
-    mos_decompressor *decompressor = mos_decompressor_create();
-    bool opened = mos_frame_open(pack, reader->aeads[place->pack], place->value, frame, sealed, decompressor, out_plain);
-    mos_decompressor_destroy(decompressor);
     if (opened && reader->repository->keys) {
         struct mos_chunk_id id;
         mos_chunk_id_of(reader->repository->keys, out_plain, frame->plain_bytes, &id);
@@ -304,9 +345,8 @@ mos_status mos_reader_chunk_in(mos_reader *reader, const struct mos_chunk_id *id
         return mos_fail(error, MOS_CORRUPT, "chunk %s… is in no readable pack of backups/%s", hex, reader->backup_id);
     }
     const struct mos_frame *frame = &reader->frames[place.pack][place.value];
-    struct mos_cached_chunk *cached = mos_calloc(1, sizeof(*cached) + frame->plain_bytes);
-    cached->chunk = (struct mos_chunk){.data = cached->data, .size_bytes = frame->plain_bytes};
-    cached->id = *id;
+    struct mos_cached_chunk *cached = mos_malloc(sizeof(*cached) + frame->plain_bytes);
+    *cached = (struct mos_cached_chunk){.chunk = {.data = cached->data, .size_bytes = frame->plain_bytes}, .id = *id};
     atomic_store(&cached->references, 1);
     mos_status status = read_frame(reader, &place, frame, cached->data, error);
     if (status != MOS_OK) {

@@ -31,7 +31,7 @@ struct mos_chunk {
     const uint8_t *data;
     size_t size_bytes;
 };
-// Blocks on disk; recently read chunks are kept (64 MiB). MOS_CORRUPT (or MOS_NOT_FOUND where the pack is gone) names the object. On MOS_OK
+// Blocks on disk; recently read chunks are kept (32 MiB). MOS_CORRUPT (or MOS_NOT_FOUND where the pack is gone) names the object. On MOS_OK
 // the caller gives *out back with mos_chunk_release.
 mos_status mos_reader_chunk(mos_reader *reader, const struct mos_chunk_id *id, const struct mos_chunk **out, struct mos_error *error);
 void mos_chunk_release(const struct mos_chunk *chunk);

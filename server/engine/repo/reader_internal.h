@@ -44,6 +44,8 @@ struct mos_reader {
     struct mos_cached_chunk *newest;
     struct mos_cached_chunk *oldest;
     size_t cached_bytes;
+    // Not in use at present.
+    struct mos_frame_room *rooms;
 };
 
 // Reads the footer of a pack, once.

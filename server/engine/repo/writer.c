@@ -14,7 +14,6 @@
 #include "engine/repo/tree_codec.h"
 
 #define SHARDS 64
-#define MAX_WORKERS 64
 // Besides those of the caller: one for the tree, one for its copies.
 #define TREE_WORKERS 2
 // Claimed by a worker that has not stored it yet.
@@ -310,8 +309,8 @@ static mos_status wrap_key(mos_writer *writer, struct mos_error *error) {
 
 mos_status mos_writer_begin(mos_repository *repository, const struct mos_writer_options *options, mos_writer **out,
                             struct mos_error *error) {
-    if (!mos_id_valid(options->backup_id) || options->workers < 1 || options->workers > MAX_WORKERS || options->compression_level < 0 ||
-        options->compression_level > 19) {
+    if (!mos_id_valid(options->backup_id) || options->workers < 1 || options->workers > MOS_WRITER_MOST_WORKERS ||
+        options->compression_level < 0 || options->compression_level > 19) {
         return mos_fail(error, MOS_INVALID_ARGUMENT, "a backup needs a UUID, 1 to 64 workers and a compression level of 0 to 19");
     }
     mos_status status = mos_repository_writable(repository, error);

@@ -13,6 +13,8 @@
 #include "engine/repo/tree.h"
 #include "mosaajii/engine/v1/engine.pb-c.h"
 
+#define MOS_WRITER_MOST_WORKERS 64u
+
 typedef struct mos_writer mos_writer;
 
 struct mos_writer_options {
@@ -20,7 +22,7 @@ struct mos_writer_options {
     const char *backup_id;
     // zstd level 1 to 19; 0: do not compress.
     int compression_level;
-    // Threads that will call mos_writer_put: 1 to 64.
+    // Threads that will call mos_writer_put: 1 to MOS_WRITER_MOST_WORKERS.
     unsigned workers;
 };
 

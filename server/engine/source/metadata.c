@@ -196,3 +196,30 @@ bool mos_xattrs_read(mos_xattrs *xattrs, int descriptor, const char *path, const
     errno = failure;
     return failure == 0;
 }
+
+int64_t mos_metadata_time(const struct timespec *time) {
+    int64_t ns;
+    if (__builtin_mul_overflow((int64_t)time->tv_sec, INT64_C(1000000000), &ns) || __builtin_add_overflow(ns, time->tv_nsec, &ns)) {
+        return time->tv_sec < 0 ? INT64_MIN : INT64_MAX;
+    }
+    return ns;
+}
+
+enum mos_entry_type mos_metadata_type(mode_t mode) {
+    switch (mode & S_IFMT) {
+    case S_IFDIR:
+        return MOS_ENTRY_DIRECTORY;
+    case S_IFLNK:
+        return MOS_ENTRY_SYMLINK;
+    case S_IFCHR:
+        return MOS_ENTRY_CHARACTER_DEVICE;
+    case S_IFBLK:
+        return MOS_ENTRY_BLOCK_DEVICE;
+    case S_IFIFO:
+        return MOS_ENTRY_FIFO;
+    case S_IFSOCK:
+        return MOS_ENTRY_SOCKET;
+    default:
+        return MOS_ENTRY_FILE;
+    }
+}

@@ -4,6 +4,8 @@
 
 #include <stdint.h>
 
+#include <sys/stat.h>
+
 #include "engine/repo/tree.h"
 
 // Reads /etc/passwd and /etc/group themselves, so that no name service reaches for the network.
@@ -23,5 +25,9 @@ void mos_xattrs_free(mos_xattrs *xattrs);
 // some were left out because the format cannot hold them.
 bool mos_xattrs_read(mos_xattrs *xattrs, int descriptor, const char *path, const struct mos_xattr **out, size_t *out_count,
                      bool *out_too_large);
+
+// The times and the type of an entry from what stat says. A time that the format cannot hold is the last one that it can.
+int64_t mos_metadata_time(const struct timespec *time);
+enum mos_entry_type mos_metadata_type(mode_t mode);
 
 #endif

@@ -15,12 +15,15 @@
 #include "engine/source/file_system.h"
 #include "engine/source/links.h"
 #include "engine/source/metadata.h"
+#include "engine/source/prefetch.h"
 #include "engine/source/roots.h"
 
 // Directories that stay open above the present one; those further up are opened again on the way back.
 enum { OPEN_LEVELS = 128 };
 // So many files one after the other are worth looking ahead.
 enum { AHEAD_LEAST = 48 };
+// So many are on their way from the disk at once.
+enum { FETCHED_AHEAD = 64 };
 
 struct identity {
     dev_t device;
@@ -40,6 +43,8 @@ struct level {
     size_t next;
     // Up to here it is decided what is looked at ahead.
     size_t ahead_decided;
+    // Up to here files were asked for ahead.
+    size_t fetched;
     // Above the roots from low to high - 1, whose next steps are its names; otherwise the names are all that the directory holds.
     bool above_roots;
     size_t low;
@@ -371,33 +376,6 @@ static bool omitted(const mos_scan *scan, const struct stat *status) {
     return false;
 }
 
-static int64_t to_unix_ns(const struct timespec *time) {
-    int64_t ns;
-    if (__builtin_mul_overflow((int64_t)time->tv_sec, INT64_C(1000000000), &ns) || __builtin_add_overflow(ns, time->tv_nsec, &ns)) {
-        return time->tv_sec < 0 ? INT64_MIN : INT64_MAX;
-    }
-    return ns;
-}
-
-static enum mos_entry_type type_of(mode_t mode) {
-    switch (mode & S_IFMT) {
-    case S_IFDIR:
-        return MOS_ENTRY_DIRECTORY;
-    case S_IFLNK:
-        return MOS_ENTRY_SYMLINK;
-    case S_IFCHR:
-        return MOS_ENTRY_CHARACTER_DEVICE;
-    case S_IFBLK:
-        return MOS_ENTRY_BLOCK_DEVICE;
-    case S_IFIFO:
-        return MOS_ENTRY_FIFO;
-    case S_IFSOCK:
-        return MOS_ENTRY_SOCKET;
-    default:
-        return MOS_ENTRY_FILE;
-    }
-}
-
 static void fill(mos_scan *scan) {
     const struct stat *status = &scan->status;
     bool top = scan->path.size_bytes == 0;
@@ -405,14 +383,14 @@ static void fill(mos_scan *scan) {
     scan->entry = (struct mos_entry){
         .path = top ? "/" : mos_buffer_text(&scan->path),
         .path_bytes = top ? 1 : scan->path.size_bytes,
-        .type = type_of(status->st_mode),
+        .type = mos_metadata_type(status->st_mode),
         .mode = status->st_mode & 07777,
         .uid = status->st_uid,
         .gid = status->st_gid,
         .user = "",
         .group = "",
-        .modified_unix_ns = to_unix_ns(&status->st_mtim),
-        .changed_unix_ns = to_unix_ns(&status->st_ctim),
+        .modified_unix_ns = mos_metadata_time(&status->st_mtim),
+        .changed_unix_ns = mos_metadata_time(&status->st_ctim),
         .inode = status->st_ino,
         .device = status->st_dev,
         .size_bytes = S_ISREG(status->st_mode) ? (uint64_t)status->st_size : 0,
@@ -594,6 +572,20 @@ bool mos_scan_load(mos_scan *scan, int *out_descriptor, struct stat *out_status)
     }
     *out_descriptor = descriptor;
     return true;
+}
+
+void mos_scan_fetch_ahead(mos_scan *scan) {
+    struct level *level = scan->depth ? &scan->levels[scan->depth - 1] : NULL;
+    if (!level || level->above_roots) {
+        return;
+    }
+    size_t end = level->count - level->next < FETCHED_AHEAD ? level->count : level->next + FETCHED_AHEAD;
+    for (level->fetched = level->fetched > level->next ? level->fetched : level->next; level->fetched < end; level->fetched++) {
+        const char *name = level->names + level->order[level->fetched];
+        if (name[-1] == DT_REG) {
+            mos_prefetch_file(level->descriptor, name);
+        }
+    }
 }
 
 void mos_scan_keep(mos_scan *scan) {

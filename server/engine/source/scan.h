@@ -52,6 +52,8 @@ mos_status mos_scan_next(mos_scan *scan, struct mos_entry **out, struct mos_erro
 bool mos_scan_load(mos_scan *scan, int *out_descriptor, struct stat *out_status);
 // Instead of mos_scan_load, where the rest is known from elsewhere: the names of the owner alone.
 void mos_scan_name_owner(mos_scan *scan);
+// Has the next files of the present directory read into memory, without waiting for them: where they are cold and all will be read.
+void mos_scan_fetch_ahead(mos_scan *scan);
 // The present entry goes into the backup: later names of the same file will refer to it.
 void mos_scan_keep(mos_scan *scan);
 

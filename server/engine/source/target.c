@@ -11,13 +11,15 @@
 
 #include "common/buffer.h"
 #include "common/id.h"
+#include "common/pace.h"
 #include "engine/source/target_internal.h"
 
 enum { OPEN_STEPS = 64, TEMPORARY_NAME_BYTES = 40 };
 
 struct mos_target_file {
     int descriptor;
-    // The directory it will stand in, and its names there.
+    // The directory it will stand in, and its names there. The first one is empty while the file has no name at all: nothing is left of it
+    // when this process ends, and one step fewer gives it its own.
     int parent;
     char temporary[TEMPORARY_NAME_BYTES];
     char *name;
@@ -421,6 +423,37 @@ mos_status mos_target_link(mos_target *target, const struct mos_entry *entry, en
     return status;
 }
 
+// Without a name where the file system knows that, and nothing is to be replaced: that only a rename does.
+static int open_new(mos_target *target, const struct mos_entry *entry, mos_target_file *file) {
+    if (target->options.existing == MOS_EXISTING_KEEP && !atomic_load(&target->shared->needs_names)) {
+        // Nobody else can open it before it has its owner. Special bits come with that.
+        int descriptor = openat(file->parent, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, entry->mode & 0777);
+        if (descriptor >= 0 || errno == ENOSPC || errno == EDQUOT) {
+            return descriptor;
+        }
+        atomic_store(&target->shared->needs_names, true);
+    }
+    make_temporary_name(file->temporary);
+    return openat(file->parent, file->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+}
+
+// A file without a name gets the one it should have. What has come there meanwhile stays.
+static mos_status give_name(mos_target *target, const struct mos_entry *entry, const mos_target_file *file, enum mos_outcome *out,
+                            struct mos_error *error) {
+    int failed = target->privileged ? linkat(file->descriptor, "", file->parent, file->name, AT_EMPTY_PATH) : -1;
+    if (failed && (!target->privileged || errno == ENOENT || errno == EPERM)) {
+        // Who lacks a capability reaches it through /proc.
+        char path[64];
+        mos_target_file_proc_path(file, path);
+        failed = linkat(AT_FDCWD, path, file->parent, file->name, AT_SYMLINK_FOLLOW);
+    }
+    if (failed && errno != EEXIST) {
+        return give_up(target, entry, errno, "cannot be put in its place", out, error);
+    }
+    *out = failed ? MOS_OUTCOME_KEPT : MOS_OUTCOME_WRITTEN;
+    return MOS_OK;
+}
+
 mos_status mos_target_file_create(mos_target *target, const struct mos_entry *entry, mos_target_file **out_file, enum mos_outcome *out,
                                   struct mos_error *error) {
     const char *name;
@@ -437,12 +470,11 @@ mos_status mos_target_file_create(mos_target *target, const struct mos_entry *en
         return MOS_OK;
     }
     mos_target_file *file = mos_calloc(1, sizeof(*file));
-    make_temporary_name(file->temporary);
     file->name = mos_strdup(name);
     file->parent = fcntl(parent, F_DUPFD_CLOEXEC, 0);
-    file->descriptor =
-        file->parent < 0 ? -1 : openat(file->parent, file->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (file->descriptor < 0 || ftruncate(file->descriptor, (off_t)entry->size_bytes) != 0) {
+    file->descriptor = file->parent < 0 ? -1 : open_new(target, entry, file);
+    // What is not written of a sparse file is a hole; the size of others comes with their content.
+    if (file->descriptor < 0 || (entry->sparse && ftruncate(file->descriptor, (off_t)entry->size_bytes) != 0)) {
         int reason = errno;
         mos_target_file_abandon(file);
         return give_up(target, entry, reason, "cannot be written", out, error);
@@ -459,7 +491,10 @@ mos_status mos_target_file_write(mos_target_file *file, const void *data, size_t
         if (put < 0 && errno != EINTR) {
             return mos_fail_errno(error, errno, "cannot be written");
         }
-        done += put > 0 ? (size_t)put : 0;
+        if (put > 0) {
+            mos_pace_disk(put);
+            done += (size_t)put;
+        }
     }
     return MOS_OK;
 }
@@ -492,7 +527,8 @@ mos_status mos_target_file_commit(mos_target *target, mos_target_file *file, con
     if (entry->type == MOS_ENTRY_DATABASE && target->options.existing == MOS_EXISTING_REPLACE) {
         remove_journals(file);
     }
-    mos_status status = put_in_place(target, entry, file->parent, file->temporary, file->name, out, error);
+    mos_status status = *file->temporary ? put_in_place(target, entry, file->parent, file->temporary, file->name, out, error)
+                                         : give_name(target, entry, file, out, error);
     release(file);
     return status;
 }
@@ -501,7 +537,7 @@ void mos_target_file_abandon(mos_target_file *file) {
     if (!file) {
         return;
     }
-    if (file->descriptor >= 0) {
+    if (file->descriptor >= 0 && *file->temporary) {
         unlinkat(file->parent, file->temporary, 0);
     }
     release(file);

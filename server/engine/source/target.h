@@ -1,8 +1,8 @@
 // Writes entries of a backup beneath one directory. Every step down goes through an open directory, one component at a time, and never
 // through a link: whatever lies in the target, or is put there meanwhile, nothing is written outside of it.
 //
-// Files are written under a name of their own and renamed when they are whole. Call mos_target_directory for directories on the way down
-// and mos_target_finish_directory on the way back up, when nothing in them changes any more.
+// Files are written without a name, or under one of their own, and get theirs when they are whole. Call mos_target_directory for
+// directories on the way down and mos_target_finish_directory on the way back up, when nothing in them changes any more.
 //
 // What goes wrong with one path is told to `warn` and shows in the outcome; a call fails only when nothing more can be written
 // (MOS_NO_SPACE). Not thread safe per object; clones of one target may be used by several threads at once.
@@ -70,7 +70,7 @@ mos_status mos_target_link(mos_target *target, const struct mos_entry *entry, en
 // A file (FILE or DATABASE) that is being written. It belongs to the caller until it is committed or abandoned; several threads may write
 // to it at once, and any thread may end it.
 typedef struct mos_target_file mos_target_file;
-// *out_file is NULL unless the outcome is MOS_OUTCOME_WRITTEN. The size is set, so that what is not written is a hole.
+// *out_file is NULL unless the outcome is MOS_OUTCOME_WRITTEN. The size of a sparse file is set, so that what is not written is a hole.
 mos_status mos_target_file_create(mos_target *target, const struct mos_entry *entry, mos_target_file **out_file, enum mos_outcome *out,
                                   struct mos_error *error);
 // MOS_IO for a failure that concerns this file alone: abandon it, warn, go on.

@@ -9,6 +9,8 @@
 
 struct mos_target_shared {
     atomic_bool lost_privileged;
+    // The file system does not know files without a name.
+    atomic_bool needs_names;
 };
 
 struct step {

@@ -70,8 +70,14 @@ void mos_target_set_metadata(mos_target *target, const struct mos_entry *entry, 
     if (descriptor < 0) {
         snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", parent, name);
     }
+    // A new file often has them already: looking costs less than setting.
+    struct stat is = {.st_uid = (uid_t)-1};
+    bool looked = fresh && descriptor >= 0 && fstat(descriptor, &is) == 0;
     // The owner first: setting it takes setuid bits and capabilities away.
-    set_owner(target, entry, descriptor, parent, name);
+    if (!looked || is.st_uid != entry->uid || is.st_gid != entry->gid) {
+        set_owner(target, entry, descriptor, parent, name);
+        looked = false;
+    }
     if (!fresh) {
         remove_others(target, entry, descriptor, path);
     } else if (entry->type != MOS_ENTRY_SYMLINK && !recorded(entry, "system.posix_acl_access")) {
@@ -84,7 +90,7 @@ void mos_target_set_metadata(mos_target *target, const struct mos_entry *entry, 
         (void)failed;
     }
     set_attributes(target, entry, descriptor, path);
-    if (entry->type != MOS_ENTRY_SYMLINK) {
+    if (entry->type != MOS_ENTRY_SYMLINK && (!looked || entry->xattr_count || (is.st_mode & 07777) != entry->mode)) {
         int failed = descriptor >= 0 ? fchmod(descriptor, entry->mode) : fchmodat(parent, name, entry->mode, AT_SYMLINK_NOFOLLOW);
         if (failed) {
             mos_target_warn(target, entry, "its mode cannot be set: %s", strerror(errno));

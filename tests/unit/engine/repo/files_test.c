@@ -6,6 +6,7 @@
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -75,6 +76,39 @@ MOS_TEST(a_file_is_there_whole_after_its_commit) {
     struct stat status;
     CU_ASSERT_EQUAL(fstatat(place.root, "data/ab/x", &status, 0), 0);
     CU_ASSERT_EQUAL(status.st_mode & 07777, 0600);
+    close(place.root);
+}
+
+// Sizes that fill blocks exactly, by a byte more, and not at all.
+MOS_TEST(a_large_file_holds_what_was_written) {
+    static const size_t sizes[] = {0, 1, 4096, 2 << 20, (2 << 20) + 1, (5 << 20) + 4096, (6 << 20) + 77};
+    struct place place;
+    struct mos_error error = {0};
+    MOS_CLEANUP_BUFFER struct mos_buffer content = {0};
+    uint8_t *data = malloc(7 << 20);
+    for (size_t i = 0; i < 7 << 20; i++) {
+        data[i] = (uint8_t)(i * 2654435761u >> 13);
+    }
+    open_place(&place);
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        struct mos_new_file file;
+        MOS_ASSERT_OK(mos_new_file_begin_large(place.root, &file, &error), &error);
+        for (size_t done = 0, step = 1; done < sizes[i]; done += step) {
+            step = step * 3 < sizes[i] - done ? step * 3 : sizes[i] - done;
+            MOS_ASSERT_OK(mos_new_file_write(&file, data + done, step, &error), &error);
+        }
+        char name[32];
+        snprintf(name, sizeof(name), "data/%zu", sizes[i]);
+        MOS_ASSERT_OK(mos_new_file_commit(&file, name, &error), &error);
+        MOS_ASSERT_OK(mos_file_read(place.root, name, 7 << 20, &content, &error), &error);
+        CU_ASSERT(content.size_bytes == sizes[i] && memcmp(content.data, data, sizes[i]) == 0);
+    }
+    struct mos_new_file file;
+    MOS_ASSERT_OK(mos_new_file_begin_large(place.root, &file, &error), &error);
+    MOS_ASSERT_OK(mos_new_file_write(&file, data, 3 << 20, &error), &error);
+    mos_new_file_abandon(&file);
+    CU_ASSERT_EQUAL(count_in(place.root, "tmp"), 0);
+    free(data);
     close(place.root);
 }
 

@@ -2,12 +2,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -30,15 +36,19 @@ static void on_warning(void *context, const char *path, size_t path_bytes, const
     place->warning_count++;
 }
 
-static void open_place(struct place *place, enum mos_existing existing) {
+static void open_place_again(struct place *place, enum mos_existing existing) {
     struct mos_error error = {0};
+    struct mos_target_options options = {.path = place->path, .existing = existing, .warn = on_warning, .context = place};
+    MOS_ASSERT_OK(mos_target_open(&options, &place->target, &error), &error);
+}
+
+static void open_place(struct place *place, enum mos_existing existing) {
     const char *base = mos_test_directory();
     *place = (struct place){0};
     snprintf(place->path, sizeof(place->path), "%s/target", base);
     snprintf(place->outside, sizeof(place->outside), "%s/outside", base);
     CU_ASSERT_EQUAL_FATAL(mkdir(place->outside, 0755), 0);
-    struct mos_target_options options = {.path = place->path, .existing = existing, .warn = on_warning, .context = place};
-    MOS_ASSERT_OK(mos_target_open(&options, &place->target, &error), &error);
+    open_place_again(place, existing);
 }
 
 static const char *in(const char *folder, const char *name) {
@@ -269,6 +279,76 @@ MOS_TEST(what_is_there_stays_or_is_replaced_as_asked) {
         snprintf(command, sizeof(command), "test -z \"$(find '%s' -name '.mosaajii-*')\"", place.path);
         CU_ASSERT_EQUAL(system(command), 0);
     }
+}
+
+// Begins a file; somebody else makes one of its name before it is whole.
+static void check_what_comes_meanwhile(struct place *place, enum mos_outcome then, const char *content) {
+    struct mos_error error = {0};
+    struct mos_entry entry = entry_at("/late", MOS_ENTRY_FILE);
+    enum mos_outcome outcome = MOS_OUTCOME_FAILED;
+    mos_target_file *file = NULL;
+    entry.size_bytes = 3;
+    MOS_ASSERT_OK(mos_target_file_create(place->target, &entry, &file, &outcome, &error), &error);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+    MOS_ASSERT_OK(mos_target_file_write(file, "our", 3, 0, &error), &error);
+    int other = open(in(place->path, "/late"), O_WRONLY | O_CREAT | O_EXCL, 0600);
+    CU_ASSERT_EQUAL(write(other, "other", 5), 5);
+    close(other);
+    MOS_ASSERT_OK(mos_target_file_commit(place->target, file, &entry, &outcome, &error), &error);
+    CU_ASSERT_EQUAL(outcome, then);
+    CU_ASSERT_TRUE(file_is(in(place->path, "/late"), content));
+}
+
+MOS_TEST(what_comes_meanwhile_stays_or_is_replaced_as_asked) {
+    struct place place;
+    open_place(&place, MOS_EXISTING_KEEP);
+    check_what_comes_meanwhile(&place, MOS_OUTCOME_KEPT, "other");
+    mos_target_close(place.target);
+    unlink(in(place.path, "/late"));
+    open_place_again(&place, MOS_EXISTING_REPLACE);
+    check_what_comes_meanwhile(&place, MOS_OUTCOME_WRITTEN, "our");
+    mos_target_close(place.target);
+}
+
+// From now on files without a name cannot be made, as on file systems that do not know them.
+static bool take_unnamed_files_away(void) {
+    static struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[2])),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, O_TMPFILE & ~O_DIRECTORY, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EOPNOTSUPP),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {.len = sizeof(filter) / sizeof(filter[0]), .filter = filter};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+MOS_TEST(files_are_written_where_each_must_have_a_name) {
+    struct place place;
+    open_place(&place, MOS_EXISTING_KEEP);
+    fflush(NULL);
+    pid_t child = fork();
+    CU_ASSERT_FATAL(child >= 0);
+    if (child == 0) {
+        if (!take_unnamed_files_away()) {
+            _exit(2);
+        }
+        unsigned before = CU_get_number_of_failures();
+        CU_ASSERT_EQUAL(write_file(&place, "/file", "one"), MOS_OUTCOME_WRITTEN);
+        CU_ASSERT_EQUAL(write_file(&place, "/file", "two"), MOS_OUTCOME_KEPT);
+        CU_ASSERT_TRUE(file_is(in(place.path, "/file"), "one"));
+        check_what_comes_meanwhile(&place, MOS_OUTCOME_KEPT, "other");
+        char command[4400];
+        snprintf(command, sizeof(command), "test -z \"$(find '%s' -name '.mosaajii-*')\"", place.path);
+        CU_ASSERT_EQUAL(system(command), 0);
+        fflush(NULL);
+        _exit(CU_get_number_of_failures() == before ? 0 : 1);
+    }
+    int status = 0;
+    CU_ASSERT_EQUAL(waitpid(child, &status, 0), child);
+    CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    mos_target_close(place.target);
 }
 
 MOS_TEST(an_abandoned_file_leaves_nothing) {
