@@ -66,6 +66,7 @@ mos_status mos_alert_raise_in(mos_catalog_session *session, const struct mos_ale
     alert.note = "";
     alert.reminded_at_unix_ns = now;
     alert.reminders = 0;
+    alert.escalated_at_unix_ns = 0;
     return put(session, MOS_ALERT_RAISED, &alert, error);
 }
 

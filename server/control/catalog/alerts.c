@@ -9,7 +9,7 @@
 
 #define COLUMNS                                                                                                                            \
     "id, cause, type, severity, backup_id, message, details, created_at_ns, last_seen_at_ns, count, acknowledged_at_ns, acknowledged_by, " \
-    "note, resolved_at_ns, reminded_at_ns, reminders"
+    "note, resolved_at_ns, reminded_at_ns, reminders, escalated_at_ns"
 
 static mos_status too_large(struct mos_error *error) {
     return mos_fail(error, MOS_RESOURCE_EXHAUSTED, "the list takes too much memory; ask for smaller pages");
@@ -28,12 +28,13 @@ mos_status mos_catalog_put_alert(mos_catalog_session *session, const struct mos_
     MOS_CLEANUP_SQL struct mos_sql sql;
     mos_status status =
         mos_sql_begin(&sql, session,
-                      "INSERT INTO alerts(" COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET "
+                      "INSERT INTO alerts(" COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET "
                       "cause = excluded.cause, type = excluded.type, severity = excluded.severity, backup_id = excluded.backup_id, "
                       "message = excluded.message, details = excluded.details, created_at_ns = excluded.created_at_ns, "
                       "last_seen_at_ns = excluded.last_seen_at_ns, count = excluded.count, acknowledged_at_ns = "
                       "excluded.acknowledged_at_ns, acknowledged_by = excluded.acknowledged_by, note = excluded.note, "
-                      "resolved_at_ns = excluded.resolved_at_ns, reminded_at_ns = excluded.reminded_at_ns, reminders = excluded.reminders",
+                      "resolved_at_ns = excluded.resolved_at_ns, reminded_at_ns = excluded.reminded_at_ns, reminders = excluded.reminders, "
+                      "escalated_at_ns = excluded.escalated_at_ns",
                       error);
     if (status != MOS_OK) {
         return status;
@@ -54,6 +55,7 @@ mos_status mos_catalog_put_alert(mos_catalog_session *session, const struct mos_
     mos_sql_bind_number(&sql, alert->resolved_at_unix_ns);
     mos_sql_bind_number(&sql, alert->reminded_at_unix_ns);
     mos_sql_bind_number(&sql, alert->reminders);
+    mos_sql_bind_number(&sql, alert->escalated_at_unix_ns);
     return mos_sql_finish(&sql, error);
 }
 
@@ -93,6 +95,7 @@ static mos_status take_row(struct mos_sql *sql, mos_arena *arena, struct mos_ale
     out->resolved_at_unix_ns = mos_sql_take_number(sql);
     out->reminded_at_unix_ns = mos_sql_take_number(sql);
     out->reminders = mos_sql_take_number(sql);
+    out->escalated_at_unix_ns = mos_sql_take_number(sql);
     return good && !sql->failed ? MOS_OK : too_large(error);
 }
 
@@ -221,17 +224,21 @@ mos_status mos_catalog_count_open_alerts(mos_catalog_session *session, int64_t *
     return status == MOS_OK ? mos_sql_number(&sql, out_count, error) : status;
 }
 
-mos_status mos_catalog_alerts_to_remind(mos_catalog_session *session, int64_t told_before_unix_ns, int limit, mos_arena *arena,
+mos_status mos_catalog_alerts_to_remind(mos_catalog_session *session, const struct mos_reminder_filter *filter, int limit, mos_arena *arena,
                                         struct mos_alert **out, size_t *out_count, struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;
-    mos_status status = mos_sql_begin(&sql, session,
-                                      "SELECT " COLUMNS " FROM alerts WHERE resolved_at_ns = 0 AND acknowledged_at_ns = 0 "
-                                      "AND reminded_at_ns < ? ORDER BY reminded_at_ns LIMIT ?",
-                                      error);
+    mos_status status =
+        mos_sql_begin(&sql, session,
+                      "SELECT " COLUMNS " FROM alerts WHERE resolved_at_ns = 0 AND acknowledged_at_ns = 0 "
+                      "AND (CASE severity WHEN 'INFO' THEN 1 WHEN 'WARNING' THEN 2 WHEN 'ERROR' THEN 3 ELSE 4 END) >= ? "
+                      "AND (reminded_at_ns < ? OR (escalated_at_ns = 0 AND created_at_ns < ?)) ORDER BY reminded_at_ns LIMIT ?",
+                      error);
     if (status != MOS_OK) {
         return status;
     }
-    mos_sql_bind_number(&sql, told_before_unix_ns);
+    mos_sql_bind_number(&sql, filter->least);
+    mos_sql_bind_number(&sql, filter->told_before_unix_ns);
+    mos_sql_bind_number(&sql, filter->escalate_before_unix_ns);
     mos_sql_bind_number(&sql, limit);
     return take_some(&sql, limit, arena, out, out_count, error);
 }

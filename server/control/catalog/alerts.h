@@ -36,6 +36,8 @@ struct mos_alert {
     // When people were last told of it, and how often they were reminded.
     int64_t reminded_at_unix_ns;
     int64_t reminders;
+    // 0: not yet.
+    int64_t escalated_at_unix_ns;
 };
 
 // Inserts the alert or replaces all of it. MOS_ALREADY_EXISTS where another of the same cause is open.
@@ -63,8 +65,15 @@ mos_status mos_catalog_list_alerts(mos_catalog_session *session, const struct mo
 mos_status mos_catalog_open_alerts(mos_catalog_session *session, const char *cause_prefix, int limit, mos_arena *arena,
                                    struct mos_alert **out, size_t *out_count, struct mos_error *error);
 mos_status mos_catalog_count_open_alerts(mos_catalog_session *session, int64_t *out_count, struct mos_error *error);
-// Open ones that nobody has acknowledged and that people were last told of before this time, longest ago first.
-mos_status mos_catalog_alerts_to_remind(mos_catalog_session *session, int64_t told_before_unix_ns, int limit, mos_arena *arena,
+struct mos_reminder_filter {
+    enum mos_alert_severity least;
+    // People were last told of it before this.
+    int64_t told_before_unix_ns;
+    // It was not escalated and is older than this; 0: none is.
+    int64_t escalate_before_unix_ns;
+};
+// Open ones that nobody has acknowledged and of which people must hear again for one reason or the other, oldest first.
+mos_status mos_catalog_alerts_to_remind(mos_catalog_session *session, const struct mos_reminder_filter *filter, int limit, mos_arena *arena,
                                         struct mos_alert **out, size_t *out_count, struct mos_error *error);
 
 struct mos_alert_event {

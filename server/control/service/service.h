@@ -5,6 +5,8 @@
 
 #include "common/settings.h"
 #include "control/access/access.h"
+#include "control/alert/delivery.h"
+#include "control/alert/notify.h"
 #include "control/catalog/catalog.h"
 #include "control/job/queue.h"
 #include "control/key/kms.h"
@@ -18,6 +20,8 @@ struct mos_services {
     mos_access *access;
     mos_trail *trail;
     mos_kms *kms;
+    mos_delivery *delivery;
+    const struct mos_notify_options *notify;
     int64_t started_at_unix_ns;
 };
 
