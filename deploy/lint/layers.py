@@ -71,7 +71,7 @@ LIBRARIES = {
 
 # Generated headers: which of them a folder may see.
 GENERATED = {
-    "mosaajii/engine/": ("engine", "control/job", "control/offsite", "control/dr", "control/service", "control"),
+    "mosaajii/engine/": ("engine", "control/job", "control/alert", "control/offsite", "control/dr", "control/service", "control"),
     "mosaajii/backup/": ("control/service", "control/access", "control/rpc", "control/job", "control", "lib", "cli"),
 }
 

@@ -9,9 +9,9 @@
 // All borrowed.
 struct mos_notify_options {
     // Mail addresses; none where no mail server is configured.
-    char *const *emails;
+    char **emails;
     size_t email_count;
-    char *const *escalation_emails;
+    char **escalation_emails;
     size_t escalation_email_count;
     bool webhook;
     enum mos_alert_severity least;

@@ -239,7 +239,7 @@ static bool try_receiver(struct mos_services *services, mos_arena *arena, const 
     struct mos_error said = {0};
     mosaajii__backup__v1__alert_delivery__init(delivery);
     delivery->receiver = (char *)receiver;
-    delivery->delivered = mos_delivery_send(services->delivery, &message, &said) == MOS_OK;
+    delivery->delivered = mos_delivery_send(mos_watch_delivery(services->watch), &message, &said) == MOS_OK;
     delivery->message = delivery->delivered ? (char *)"" : mos_arena_strdup(arena, said.message);
     response->deliveries[response->n_deliveries++] = delivery;
     return delivery->message != NULL;
@@ -249,7 +249,7 @@ ALERT_HANDLER(test_alert_delivery, TestAlertDeliveryRequest, TestAlertDeliveryRe
     (void)request;
     struct mos_services *services = mos_call_user(call);
     mos_arena *arena = mos_call_arena(call);
-    const struct mos_notify_options *notify = services->notify;
+    const struct mos_notify_options *notify = mos_watch_notify(services->watch);
     size_t count = notify->email_count + notify->escalation_email_count + notify->webhook;
     if (count == 0) {
         return mos_fail(

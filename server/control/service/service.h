@@ -5,8 +5,7 @@
 
 #include "common/settings.h"
 #include "control/access/access.h"
-#include "control/alert/delivery.h"
-#include "control/alert/notify.h"
+#include "control/alert/watch.h"
 #include "control/catalog/catalog.h"
 #include "control/job/queue.h"
 #include "control/key/kms.h"
@@ -20,8 +19,7 @@ struct mos_services {
     mos_access *access;
     mos_trail *trail;
     mos_kms *kms;
-    mos_delivery *delivery;
-    const struct mos_notify_options *notify;
+    mos_watch *watch;
     int64_t started_at_unix_ns;
 };
 
