@@ -9,6 +9,7 @@ import signal
 import subprocess
 import threading
 from datetime import date, timedelta
+from pathlib import Path
 
 import grpc
 import pytest
@@ -347,7 +348,7 @@ def test_a_backup_that_is_gone_too_soon_and_one_kept_too_long(told, mail, web):
         check=True,
     )
     aside = server.home / "aside"
-    manifest = next(path for path in server.repository.rglob("*") if path.is_file() and second.id in str(path) and "manifest" in str(path))
+    manifest = Path(second.encrypted_location)
     manifest.rename(aside)
     server.start()
     client = server.client()
