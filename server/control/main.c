@@ -374,6 +374,9 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
     if (status == MOS_OK) {
         status = mos_watch_start(program->watch, program->queue, error);
     }
+    if (status == MOS_OK && mos_setting_is_set(settings, MOS_SETTING_MOSAAJII_METRICS_LISTEN)) {
+        status = mos_metrics_start(program->metrics, mos_setting_text(settings, MOS_SETTING_MOSAAJII_METRICS_LISTEN), error);
+    }
     if (status == MOS_OK) {
         status =
             mos_readiness_start(&program->readiness, program->queue, program->catalog,
