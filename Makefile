@@ -32,6 +32,7 @@ fuzz: $(BUILD)/packages
 	@deploy/fuzz.sh $(BUILD)/fuzz $(FUZZ_SECONDS)
 
 bench: build $(BUILD)/python/ready
+	@MOS_TEST_BIN=$(BUILD)/bin MOS_TEST_GEN=$(BUILD)/python/gen $(BUILD)/python/bin/python tests/bench/catalog.py
 	@$(BUILD)/python/bin/python tests/bench/gateway.py --bin $(BUILD)/bin --gen $(BUILD)/python/gen
 	@$(BUILD)/python/bin/python tests/bench/run.py --bin $(BUILD)/bin --gen $(BUILD)/python/gen
 
