@@ -33,6 +33,7 @@ fuzz: $(BUILD)/packages
 
 bench: build $(BUILD)/python/ready $(BUILD)/clients/ready
 	@cd tests/bench/load && go build -o $(abspath $(BUILD))/tools/load .
+	@MOS_TEST_BIN=$(BUILD)/bin MOS_TEST_GEN=$(BUILD)/python/gen $(BUILD)/python/bin/python tests/bench/catalog.py
 	@$(BUILD)/python/bin/python tests/bench/gateway.py --bin $(BUILD)/bin --gen $(BUILD)/python/gen
 	@$(BUILD)/python/bin/python tests/bench/run.py --bin $(BUILD)/bin --gen $(BUILD)/python/gen --load $(BUILD)/tools/load
 	@$(MAKE) --no-print-directory bench-peers

@@ -20,10 +20,12 @@
 #include "common/log.h"
 #include "common/settings.h"
 #include "control/access/access.h"
+#include "control/alert/watch.h"
 #include "control/catalog/catalog.h"
 #include "control/job/queue.h"
 #include "control/job/readiness.h"
 #include "control/key/kms.h"
+#include "control/metrics/metrics.h"
 #include "control/rpc/rpc.h"
 #include "control/service/service.h"
 
@@ -60,6 +62,8 @@ struct program {
     mos_kms *kms;
     struct mos_key_keeper keeper;
     mos_readiness *readiness;
+    mos_watch *watch;
+    mos_metrics *metrics;
     mos_access *access;
     mos_queue *queue;
     mos_rpc_server *server;
@@ -128,6 +132,12 @@ static mos_status check_settings(const mos_settings *settings, struct mos_error 
                               "loopback address is allowed",
                               listen);
     }
+    const char *metrics = mos_setting_text(settings, MOS_SETTING_MOSAAJII_METRICS_LISTEN);
+    if (*metrics && !is_loopback(metrics)) {
+        return mos_fail_field(error, "MOSAAJII_METRICS_LISTEN",
+                              "MOSAAJII_METRICS_LISTEN is %s: metrics are served without a token, so only a loopback address is allowed",
+                              metrics);
+    }
     if (jobs < 1 || jobs > MOST_JOBS) {
         return mos_fail_field(error, "MOSAAJII_MAX_JOBS", "MOSAAJII_MAX_JOBS is %lld; allowed is 1 to %d", (long long)jobs, MOST_JOBS);
     }
@@ -138,7 +148,8 @@ static mos_status check_settings(const mos_settings *settings, struct mos_error 
     if (status != MOS_OK) {
         return status;
     }
-    return mos_sources_check(settings, error);
+    status = mos_watch_check(settings, error);
+    return status == MOS_OK ? mos_sources_check(settings, error) : status;
 }
 
 static void set_up_log(const mos_settings *settings) {
@@ -252,6 +263,7 @@ static mos_status transform_key(void *context, const char *reference, bool unwra
         mos_log_error("ENCRYPTION_FAILED", MOS_TEXT("key", reference), MOS_TEXT("reason", error->message));
         mos_trail_note(program->trail, "Alert.ENCRYPTION_FAILED", reference, status, &detail, 1);
     }
+    mos_watch_encryption(program->watch, reference, status == MOS_OK ? NULL : error);
     return status;
 }
 
@@ -285,6 +297,10 @@ static mos_status open_state(struct program *program, struct mos_error *error) {
                                       .passphrase = mos_setting_text(settings, MOS_SETTING_MOSAAJII_KEYRING_PASSPHRASE),
                                       .key_reference = mos_kms_reference(program->kms),
                                       .keeper = &program->keeper};
+    status = mos_watch_create(&program->watch, program->catalog, settings, error);
+    if (status != MOS_OK) {
+        return status;
+    }
     program->queue = mos_queue_create(program->catalog, &engine, (int)mos_setting_number(settings, MOS_SETTING_MOSAAJII_MAX_JOBS));
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     const Mosaajii__Engine__V1__Repository *repository;
@@ -332,6 +348,8 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
     if (status != MOS_OK) {
         return status;
     }
+    program->metrics = mos_metrics_create(program->catalog, program->watch, mos_setting_text(settings, MOS_SETTING_MOSAAJII_REPOSITORY));
+    mos_rpc_server_intercept(program->server, &mos_metrics_interceptor, program->metrics);
     mos_rpc_server_intercept(program->server, &mos_rpc_log_calls, NULL);
     mos_rpc_server_intercept(program->server, &mos_trail_interceptor, program->trail);
     mos_rpc_server_intercept(program->server, &mos_access_interceptor, program->access);
@@ -341,6 +359,7 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
                                               .access = program->access,
                                               .trail = program->trail,
                                               .kms = program->kms,
+                                              .watch = program->watch,
                                               .started_at_unix_ns = mos_now_unix_ns()};
     status = mos_services_add(program->server, &program->services, error);
     if (status == MOS_OK) {
@@ -353,14 +372,23 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
         status = mos_queue_start(program->queue, error);
     }
     if (status == MOS_OK) {
-        status = mos_readiness_start(&program->readiness, program->queue, program->catalog,
-                                     mos_setting_number(settings, MOS_SETTING_KEY_ROTATION_DAYS), error);
+        status = mos_watch_start(program->watch, program->queue, error);
+    }
+    if (status == MOS_OK && mos_setting_is_set(settings, MOS_SETTING_MOSAAJII_METRICS_LISTEN)) {
+        status = mos_metrics_start(program->metrics, mos_setting_text(settings, MOS_SETTING_MOSAAJII_METRICS_LISTEN), error);
+    }
+    if (status == MOS_OK) {
+        status =
+            mos_readiness_start(&program->readiness, program->queue, program->catalog,
+                                mos_setting_number(settings, MOS_SETTING_KEY_ROTATION_DAYS), mos_watch_readiness(program->watch), error);
     }
     return status == MOS_OK ? mos_rpc_server_start(program->server, error) : status;
 }
 
 static void tear_down(struct program *program) {
     mos_readiness_stop(program->readiness);
+    mos_metrics_stop(program->metrics);
+    mos_watch_stop(program->watch);
     if (program->queue) {
         mos_queue_stop(program->queue);
     }
@@ -369,6 +397,8 @@ static void tear_down(struct program *program) {
         mos_rpc_server_destroy(program->server);
     }
     mos_queue_destroy(program->queue);
+    mos_metrics_destroy(program->metrics);
+    mos_watch_destroy(program->watch);
     mos_access_destroy(program->access);
     if (program->trail) {
         mos_trail_note(program->trail, "Server.Stop", "", MOS_OK, NULL, 0);

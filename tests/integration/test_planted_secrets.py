@@ -21,6 +21,7 @@ PLANTED = {
     "SMTP_PASS": "planted-smtp-1a2b3c4d5e",
     "ALERT_WEBHOOK_URL": "http://127.0.0.1:1/planted-hook-aa55bb66cc",
     "ALERT_WEBHOOK_SECRET": "planted-hmac-7e6f5a4b3c",
+    "ALERT_HEARTBEAT_URL": "http://127.0.0.1:1/planted-beat-bb77cc88dd",
     "MOSAAJII_KEYRING_PASSPHRASE": "planted-passphrase-2c3d4e5f",
     "VAULT_TOKEN": Vault.TOKEN,
     "MOSAAJII_TOKEN": "planted-client-token-3d4e5f6a",

@@ -4,6 +4,7 @@ import json
 import re
 import threading
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -185,31 +186,55 @@ def test_delete_backup(rest):
     rest.call("DELETE", f"/api/backups/{record['id']}").error("NOT_FOUND")
 
 
-def test_alerts(rest):
+def alert_of_a_failure(pair, rest):
+    """A backup whose source is away fails, and raises one."""
+    server, _ = pair
+    source = Path(server.settings["BACKUP_CONFIG_PATHS"])
+    source.rename(source.with_suffix(".away"))
+    try:
+        record = rest.post("/api/backups", {"type": "CONFIGURATION"}).data(201)
+        assert rest.wait_for_backup(record["id"])["status"] == "FAILED"
+    finally:
+        source.with_suffix(".away").rename(source)
+
+    def found():
+        rows = rest.get("/api/backups/alerts?type=BACKUP_FAILED&acknowledged=false").data()
+        return [row for row in rows if row["backupId"] == record["id"]]
+
+    return wait_until(found, "the alert of a failed backup")[0]
+
+
+def test_alerts(pair, rest):
+    raised = alert_of_a_failure(pair, rest)
     answer = rest.get("/api/backups/alerts")
     assert answer.status != 404, "taken for a backup whose id is alerts"
-    rows = needs(answer).data()
+    rows = answer.data()
+    assert rows
     contract.check(rows, [contract.ALERT])
     assert "nextPageToken" in answer.json["pagination"]
+    assert raised["type"] == "BACKUP_FAILED" and raised["severity"] == "ERROR" and raised["acknowledged"] is False
     for query in ("severity=ERROR", "type=BACKUP_FAILED", "acknowledged=false", "acknowledged=true"):
         name, value = query.split("=")
         for row in rest.get(f"/api/backups/alerts?{query}").data():
             assert str(row[name]).lower() == value.lower()
     for wrong in ("severity=LOUD", "type=WRONG", "acknowledged=perhaps"):
         rest.get(f"/api/backups/alerts?{wrong}").error("INVALID_ARGUMENT")
+    first = rest.get("/api/backups/alerts?pageSize=1")
+    assert len(first.data()) == 1 and first.json["pagination"]["nextPageToken"]
+    second = rest.get(f"/api/backups/alerts?pageSize=1&pageToken={quote(first.json['pagination']['nextPageToken'])}").data()
+    assert second and second[0]["id"] != first.data()[0]["id"]
+    contract.check(rest.get(f"/api/backups/alerts/{raised['id']}").data(), contract.ALERT)
+    rest.get(f"/api/backups/alerts/{ABSENT}").error("NOT_FOUND")
 
 
-def test_acknowledge_alert(rest):
-    needs(rest.post(f"/api/backups/alerts/{ABSENT}/acknowledge")).error("NOT_FOUND")
-    # A backup that fails raises one.
-    record = rest.post("/api/backups", {"type": "FILES", "readAll": True}).data(201)
-    rest.post(f"/api/backups/{record['id']}/cancel")
-    rows = rest.get("/api/backups/alerts?acknowledged=false").data()
-    if rows:
-        answer = rest.post(f"/api/backups/alerts/{rows[0]['id']}/acknowledge")
-        assert answer.status == 200 and answer.json["success"] is True and isinstance(answer.json["message"], str)
-        after = {row["id"]: row for row in rest.get("/api/backups/alerts?acknowledged=true").data()}
-        assert after[rows[0]["id"]]["acknowledged"] is True
+def test_acknowledge_alert(pair, rest):
+    rest.post(f"/api/backups/alerts/{ABSENT}/acknowledge").error("NOT_FOUND")
+    raised = alert_of_a_failure(pair, rest)
+    answer = rest.post(f"/api/backups/alerts/{raised['id']}/acknowledge")
+    assert answer.status == 200 and answer.json["success"] is True and isinstance(answer.json["message"], str)
+    after = {row["id"]: row for row in rest.get("/api/backups/alerts?acknowledged=true").data()}
+    assert after[raised["id"]]["acknowledged"] is True
+    assert raised["id"] not in {row["id"] for row in rest.get("/api/backups/alerts?acknowledged=false").data()}
 
 
 def test_offsite_upload_and_list(rest, backup):
