@@ -126,7 +126,7 @@ mos_status mos_catalog_add_load(mos_catalog_session *session, int hour, int64_t 
     mos_status status =
         mos_sql_begin(&sql, session,
                       "INSERT INTO schedule_load(hour, samples, mean_milli) VALUES(?1, 1, ?2) ON CONFLICT(hour) DO UPDATE SET "
-                      "mean_milli = mean_milli + (?2 - mean_milli) / (min(samples, 239) + 1), samples = min(samples, 239) + 1",
+                      "mean_milli = mean_milli + (?2 - mean_milli) / (min(samples, 15) + 1), samples = min(samples, 15) + 1",
                       error);
     if (status != MOS_OK) {
         return status;

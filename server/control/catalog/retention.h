@@ -51,7 +51,7 @@ struct mos_load {
     int64_t mean_milli[MOS_HOURS_A_WEEK];
 };
 mos_status mos_catalog_get_load(mos_catalog_session *session, struct mos_load *out, struct mos_error *error);
-// The newest samples count most: an hour remembers about four weeks.
+// The newest samples count most: with four an hour, an hour of the week remembers four weeks.
 mos_status mos_catalog_add_load(mos_catalog_session *session, int hour, int64_t milli, struct mos_error *error);
 
 // A backup job that was done, for what can be learned from it.

@@ -129,12 +129,14 @@ static mos_status try_tag(mos_store *store, struct mos_error *error) {
 
 // One rule for each schedule, whether it has any or not; then those of tags; then that of the trial.
 static mos_status make_rules(mos_store *store, const char *text_of_tag_rules, struct mos_error *error) {
-    struct mos_tag_rule *tag_rules;
-    mos_status status = mos_tag_rules_parse(store->arena, "BACKUP_KEEP_TAGS", text_of_tag_rules, &tag_rules, &store->tag_rule_count, error);
+    mos_status status =
+        mos_tag_rules_parse(store->arena, "BACKUP_KEEP_TAGS", text_of_tag_rules, &store->tag_rules, &store->tag_rule_count, error);
+    if (status == MOS_OK && store->trial && store->trial->has_keep && *store->trial->tag) {
+        status = try_tag(store, error);
+    }
     if (status == MOS_OK) {
         status = mos_zone_open(&store->utc, "", error);
     }
-    store->tag_rules = tag_rules;
     store->timings = mos_calloc(store->schedule_count, sizeof(mos_timing *));
     store->rule_count = store->schedule_count + store->tag_rule_count + 1;
     store->rules = mos_calloc(store->rule_count, sizeof(*store->rules));
@@ -145,7 +147,7 @@ static mos_status make_rules(mos_store *store, const char *text_of_tag_rules, st
         }
     }
     for (size_t i = 0; i < store->tag_rule_count; i++) {
-        store->rules[store->schedule_count + i] = (struct mos_keep_rule){tag_rules[i].keep, store->utc};
+        store->rules[store->schedule_count + i] = (struct mos_keep_rule){store->tag_rules[i].keep, store->utc};
     }
     store->trial_rule = (int32_t)store->rule_count - 1;
     store->rules[store->trial_rule].zone = store->utc;
