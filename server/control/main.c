@@ -25,6 +25,7 @@
 #include "control/job/readiness.h"
 #include "control/key/kms.h"
 #include "control/rpc/rpc.h"
+#include "control/schedule/scheduler.h"
 #include "control/service/service.h"
 
 enum { EXIT_WRONG = 2, MOST_JOBS = 64, DRAIN_GRACE_MS = 5000, ENGINES_GRACE_MS = 15000 };
@@ -60,6 +61,7 @@ struct program {
     mos_kms *kms;
     struct mos_key_keeper keeper;
     mos_readiness *readiness;
+    mos_scheduler *scheduler;
     mos_access *access;
     mos_queue *queue;
     mos_rpc_server *server;
@@ -138,7 +140,8 @@ static mos_status check_settings(const mos_settings *settings, struct mos_error 
     if (status != MOS_OK) {
         return status;
     }
-    return mos_sources_check(settings, error);
+    status = mos_keep_tags_check(settings, error);
+    return status == MOS_OK ? mos_sources_check(settings, error) : status;
 }
 
 static void set_up_log(const mos_settings *settings) {
@@ -335,12 +338,15 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
     mos_rpc_server_intercept(program->server, &mos_rpc_log_calls, NULL);
     mos_rpc_server_intercept(program->server, &mos_trail_interceptor, program->trail);
     mos_rpc_server_intercept(program->server, &mos_access_interceptor, program->access);
+    const struct mos_scheduler_options scheduler_options = mos_scheduler_options_of(&program->services, program->catalog, settings);
+    program->scheduler = mos_scheduler_create(&scheduler_options);
     program->services = (struct mos_services){.settings = settings,
                                               .catalog = program->catalog,
                                               .queue = program->queue,
                                               .access = program->access,
                                               .trail = program->trail,
                                               .kms = program->kms,
+                                              .scheduler = program->scheduler,
                                               .started_at_unix_ns = mos_now_unix_ns()};
     status = mos_services_add(program->server, &program->services, error);
     if (status == MOS_OK) {
@@ -356,11 +362,15 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
         status = mos_readiness_start(&program->readiness, program->queue, program->catalog,
                                      mos_setting_number(settings, MOS_SETTING_KEY_ROTATION_DAYS), error);
     }
+    if (status == MOS_OK) {
+        status = mos_scheduler_start(program->scheduler, error);
+    }
     return status == MOS_OK ? mos_rpc_server_start(program->server, error) : status;
 }
 
 static void tear_down(struct program *program) {
     mos_readiness_stop(program->readiness);
+    mos_scheduler_stop(program->scheduler);
     if (program->queue) {
         mos_queue_stop(program->queue);
     }
@@ -368,6 +378,7 @@ static void tear_down(struct program *program) {
         mos_rpc_server_stop(program->server, DRAIN_GRACE_MS);
         mos_rpc_server_destroy(program->server);
     }
+    mos_scheduler_destroy(program->scheduler);
     mos_queue_destroy(program->queue);
     mos_access_destroy(program->access);
     if (program->trail) {
