@@ -60,12 +60,12 @@ static void remove_item(struct walk *walk, size_t index, int64_t moment) {
         return;
     }
     mos_time_format(item->expires_at_unix_ns, ended);
-    walk->removals[walk->removal_count++] =
-        (struct mos_removal){.backup_id = mos_arena_strdup(walk->arena, item->id),
-                             .removed_at_unix_ns = moment,
-                             .bytes = item->bytes,
-                             .reason = mos_arena_printf(walk->arena, "%s backup whose %d days end at %s; no keep rule holds it",
-                                                        item->label, item->retention_days, ended)};
+    walk->removals[walk->removal_count++] = (struct mos_removal){
+        .backup_id = mos_arena_strdup(walk->arena, item->id),
+        .removed_at_unix_ns = moment,
+        .bytes = item->bytes,
+        .reason = mos_arena_printf(walk->arena, "%s backup, kept for %d %s, until %s; no keep rule holds it", item->label,
+                                   item->retention_days, item->retention_days == 1 ? "day" : "days", ended)};
 }
 
 static void judge_at(struct walk *walk, int64_t moment) {

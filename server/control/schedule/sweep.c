@@ -36,7 +36,9 @@ static mos_status expire(mos_catalog_session *session, void *argument, struct mo
     }
     mos_time_format(change->item->expires_at_unix_ns, ended);
     return audit(session, "Retention.Expire", change->item->id,
-                 mos_arena_printf(arena, "Its %d days ended at %s and no keep rule holds it", change->item->retention_days, ended), error);
+                 mos_arena_printf(arena, "It was kept for %d %s, until %s, and no keep rule holds it", change->item->retention_days,
+                                  change->item->retention_days == 1 ? "day" : "days", ended),
+                 error);
 }
 
 static mos_status unexpire(mos_catalog_session *session, void *argument, struct mos_error *error) {
