@@ -106,6 +106,9 @@ mos_status mos_take_schedule(const mos_settings *settings, const schedule_messag
         status = mos_timing_open(&timing, out, error);
     }
     if (status == MOS_OK) {
+        status = mos_timing_check(timing, error);
+    }
+    if (status == MOS_OK) {
         status = take_backup(settings, message->backup, arena, out, error);
     }
     if (status == MOS_OK && message->keep) {
