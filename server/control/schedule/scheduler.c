@@ -365,7 +365,7 @@ const char *mos_scheduler_local_zone(mos_arena *arena) {
 
 static int64_t make_round(mos_scheduler *scheduler) {
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
-    int64_t now = mos_now_unix_ns(), seconds = now / MOS_NS_PER_SECOND, wake = seconds + LONGEST_SLEEP_SECONDS;
+    int64_t now = mos_now_unix_ns(), seconds = now / MOS_NS_PER_SECOND, wake = seconds + SWEEP_SECONDS;
     struct mos_schedule *schedules;
     size_t count = 0;
     struct mos_error error = {0};
@@ -393,6 +393,10 @@ static int64_t make_round(mos_scheduler *scheduler) {
     if (good && (seconds >= scheduler->next_learning || scheduler->next_learning > seconds + LEARN_SECONDS)) {
         learn(scheduler, schedules, count, now);
     }
+    const int64_t others[] = {scheduler->next_sweep, scheduler->next_load, scheduler->next_learning};
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]) && good; i++) {
+        wake = others[i] < wake ? others[i] : wake;
+    }
     return wake;
 }
 
@@ -410,8 +414,8 @@ static void *thread_main(void *argument) {
         scheduler->woken = false;
         pthread_mutex_unlock(&scheduler->mutex);
         int64_t wake = mos_scheduler_round(scheduler);
-        int64_t sleep_ns = wake * MOS_NS_PER_SECOND - mos_now_unix_ns();
-        sleep_ns = sleep_ns < 0 ? 0 : sleep_ns;
+        int64_t sleep_ns = wake * MOS_NS_PER_SECOND - mos_now_unix_ns(), most_ns = LONGEST_SLEEP_SECONDS * MOS_NS_PER_SECOND;
+        sleep_ns = sleep_ns < 0 ? 0 : sleep_ns > most_ns ? most_ns : sleep_ns;
         struct timespec until;
         clock_gettime(CLOCK_MONOTONIC, &until);
         int64_t end_ns = until.tv_nsec + sleep_ns;

@@ -31,8 +31,8 @@ void mos_scheduler_stop(mos_scheduler *scheduler);
 // After stop. NULL is fine.
 void mos_scheduler_destroy(mos_scheduler *scheduler);
 
-// One round: what the thread does whenever it wakes. Answers when to come again at the latest, in seconds since 1970. Rounds follow one
-// another, whoever makes them.
+// One round: what the thread does whenever it wakes. Answers when something is to be done next, in seconds since 1970, should nobody set
+// the clock or change a schedule meanwhile. Rounds follow one another, whoever makes them.
 int64_t mos_scheduler_round(mos_scheduler *scheduler);
 // Something was changed: look again soon. NULL is fine.
 void mos_scheduler_wake(mos_scheduler *scheduler);

@@ -15,7 +15,7 @@
 #include "control/catalog/retention.h"
 #include "control/schedule/scheduler.h"
 
-enum { STEP_SECONDS = 240, MOST_RUNNING = 64, DAY = 86400 };
+enum { SHORTEST_STEP_SECONDS = 60, MOST_RUNNING = 64, DAY = 86400 };
 
 // 2026-01-01 and 2027-01-01, UTC.
 static const int64_t begin = 1767225600, end = 1798761600;
@@ -213,7 +213,7 @@ static void add_schedules(struct world *world) {
          .keep = {.hourly = 12, .daily = 5}},
         {.id = "01000000-0000-7000-8000-000000000003",
          .name = "hourly",
-         .cron = "0 * * 3,4,10,11 *",
+         .cron = "0 * * 3,4,10 *",
          .time_zone = "Australia/Lord_Howe",
          .backup_type = MOS_BACKUP_FILES,
          .retention_days = 2,
@@ -339,6 +339,17 @@ static void disturb(struct world *world, int64_t *seen) {
     }
 }
 
+// To whatever comes first: the scheduler's next work, the end of a job, a new day.
+static int64_t next_of(const struct world *world, int64_t wake) {
+    int64_t next = wake - world->skew, tomorrow = begin + ((world->real - begin) / DAY + 1) * DAY;
+    next = next < world->real + SHORTEST_STEP_SECONDS ? world->real + SHORTEST_STEP_SECONDS : next;
+    next = tomorrow < next ? tomorrow : next;
+    for (size_t i = 0; i < world->running_count; i++) {
+        next = world->running[i].ends < next ? world->running[i].ends : next;
+    }
+    return next;
+}
+
 int main(int argc, char **argv) {
     struct world world = {.real = begin};
     struct mos_error error = {0};
@@ -356,8 +367,7 @@ int main(int argc, char **argv) {
         mos_clock_fake(now_of(&world) * MOS_NS_PER_SECOND);
         finish_due(&world);
         disturb(&world, &seen);
-        mos_scheduler_round(world.scheduler);
-        world.real += STEP_SECONDS;
+        world.real = next_of(&world, mos_scheduler_round(world.scheduler));
     }
     say(&world, "over", "", "", "");
     mos_scheduler_destroy(world.scheduler);
