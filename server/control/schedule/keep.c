@@ -72,7 +72,8 @@ mos_status mos_tag_rules_parse(mos_arena *arena, const char *field, const char *
     const char *given = text;
     struct mos_tag_rule *rules = mos_arena_array(arena, struct mos_tag_rule, MOS_TAG_RULES_MOST);
     size_t count = 0;
-    while (*text && count < MOS_TAG_RULES_MOST) {
+    bool good = true, more = *text != 0;
+    while (good && more && count < MOS_TAG_RULES_MOST) {
         size_t length = strcspn(text, ":;,");
         char *tag = mos_arena_alloc(arena, length + 1);
         if (!rules || !tag) {
@@ -81,25 +82,20 @@ mos_status mos_tag_rules_parse(mos_arena *arena, const char *field, const char *
         memcpy(tag, text, length);
         rules[count].tag = tag;
         text += length;
-        bool good = length > 0 && *text == ':';
-        text += *text == ':';
-        if (!good || !take_list(&text, ';', &rules[count].keep)) {
-            break;
+        good = length > 0 && *text == ':' && text++ && take_list(&text, ';', &rules[count].keep);
+        if (good) {
+            mos_status status = mos_keep_check(&rules[count++].keep, field, error);
+            if (status != MOS_OK) {
+                return status;
+            }
         }
-        mos_status status = mos_keep_check(&rules[count].keep, field, error);
-        if (status != MOS_OK) {
-            return status;
-        }
-        count++;
-        if (*text != ';') {
-            break;
-        }
-        text++;
+        more = good && *text == ';' && text++;
     }
     *out = rules;
     *out_count = count;
-    return *text ? mos_fail_field(error, field,
-                                  "%s is \"%.64s\"; it must be up to %d of TAG:last=3,daily=7 with semicolons between, where " ALLOWED,
-                                  field, given, MOS_TAG_RULES_MOST)
-                 : MOS_OK;
+    return !good || more
+               ? mos_fail_field(error, field,
+                                "%s is \"%.64s\"; it must be up to %d of TAG:last=3,daily=7 with semicolons between, where " ALLOWED, field,
+                                given, MOS_TAG_RULES_MOST)
+               : MOS_OK;
 }
