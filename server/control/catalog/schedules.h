@@ -106,6 +106,9 @@ mos_status mos_catalog_remove_run(mos_catalog_session *session, const char *sche
 // Newest first, of a state or (0) all.
 mos_status mos_catalog_list_runs(mos_catalog_session *session, const char *schedule_id, enum mos_run_state state, int limit,
                                  mos_arena *arena, struct mos_run **out, size_t *out_count, struct mos_error *error);
+// The one that waits for the run before; NULL where none does.
+mos_status mos_catalog_waiting_run(mos_catalog_session *session, const char *schedule_id, mos_arena *arena, const struct mos_run **out,
+                                   struct mos_error *error);
 // Those that did not start and lie, in part or whole, behind this moment, oldest first.
 mos_status mos_catalog_runs_behind(mos_catalog_session *session, const char *schedule_id, int64_t after_unix_ns, mos_arena *arena,
                                    struct mos_run **out, size_t *out_count, struct mos_error *error);

@@ -164,8 +164,6 @@ static mos_status gather(struct account *account, mos_catalog_session *session, 
 static mos_status look(struct account *account, struct mos_error *error) {
     const struct mos_schedule *schedule = account->schedule;
     MOS_CLEANUP_READ mos_catalog_session *session = NULL;
-    size_t waiting = 0;
-    struct mos_run *runs;
     mos_status status = mos_catalog_read_begin(account->catalog, &session, error);
     account->seen = schedule->accounted_until_unix_ns / MOS_NS_PER_SECOND;
     if (status == MOS_OK && account->seen > account->now + SET_BACK_SECONDS) {
@@ -176,8 +174,7 @@ static mos_status look(struct account *account, struct mos_error *error) {
         status = gather(account, session, error);
     }
     if (status == MOS_OK) {
-        status = mos_catalog_list_runs(session, schedule->id, MOS_RUN_WAITING, 1, account->arena, &runs, &waiting, error);
-        account->waiting = waiting > 0 ? runs : NULL;
+        status = mos_catalog_waiting_run(session, schedule->id, account->arena, &account->waiting, error);
     }
     if (status == MOS_OK) {
         status = mos_catalog_run_at_work(session, schedule->id, account->arena, &account->at_work, error);
