@@ -204,13 +204,18 @@ mos_status mos_catalog_get_schedule(mos_catalog_session *session, const char *id
 }
 
 mos_status mos_catalog_remove_schedule(mos_catalog_session *session, const char *id, struct mos_error *error) {
-    MOS_CLEANUP_SQL struct mos_sql sql;
-    mos_status status = mos_sql_begin(&sql, session, "DELETE FROM schedules WHERE id = ?", error);
-    if (status != MOS_OK) {
-        return status;
+    static const char *const texts[] = {"DELETE FROM schedules WHERE id = ?",
+                                        "DELETE FROM schedule_runs WHERE schedule_id = ? AND state = 'WAITING'"};
+    mos_status status = MOS_OK;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]) && status == MOS_OK; i++) {
+        MOS_CLEANUP_SQL struct mos_sql sql;
+        status = mos_sql_begin(&sql, session, texts[i], error);
+        if (status == MOS_OK) {
+            mos_sql_bind_text(&sql, id);
+            status = mos_sql_finish(&sql, error);
+        }
     }
-    mos_sql_bind_text(&sql, id);
-    return mos_sql_finish(&sql, error);
+    return status;
 }
 
 mos_status mos_catalog_list_schedules(mos_catalog_session *session, const struct mos_page *page, mos_arena *arena,

@@ -59,7 +59,7 @@ mos_status mos_catalog_put_schedule(mos_catalog_session *session, const struct m
 // MOS_NOT_FOUND, with a message that names the id.
 mos_status mos_catalog_get_schedule(mos_catalog_session *session, const char *id, mos_arena *arena, struct mos_schedule *out,
                                     struct mos_error *error);
-// The rows of its runs stay. No error where there is none.
+// The rows of its runs stay, but for one that waits. No error where there is none.
 mos_status mos_catalog_remove_schedule(mos_catalog_session *session, const char *id, struct mos_error *error);
 mos_status mos_catalog_list_schedules(mos_catalog_session *session, const struct mos_page *page, mos_arena *arena,
                                       struct mos_schedule **out, size_t *out_count, const char **out_next_token, struct mos_error *error);

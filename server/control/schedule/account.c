@@ -133,6 +133,12 @@ static mos_status commit(mos_catalog_session *session, void *argument, struct mo
 
 // ---- Looking ----
 
+// What a blackout begins over before it could start is not late until some time after that.
+static bool is_late(const struct account *account, int64_t start) {
+    int64_t latest = start + MOS_SCHEDULE_GRACE_SECONDS, free_from = mos_timing_free_from(account->timing, latest);
+    return account->now > (free_from > latest ? free_from + MOS_SCHEDULE_GRACE_SECONDS : latest);
+}
+
 static mos_status gather(struct account *account, mos_catalog_session *session, struct mos_error *error) {
     const struct mos_schedule *schedule = account->schedule;
     int64_t due, start, not_before = INT64_MIN;
@@ -153,7 +159,7 @@ static mos_status gather(struct account *account, mos_catalog_session *session, 
         if (started) {
             continue;
         }
-        struct span *span = account->now - start > MOS_SCHEDULE_GRACE_SECONDS ? &account->late : &account->prompt;
+        struct span *span = is_late(account, start) ? &account->late : &account->prompt;
         span->first = span->count == 0 ? due : span->first;
         span->last = due;
         span->count++;
