@@ -30,6 +30,7 @@ def settings(path):
 KINDS = {
     "TEXT": "text", "PATH": "path", "PATHS": "colon separated paths", "FLAG": "true or false", "DAYS": "days, 1 to 36500",
     "MINUTES": "minutes, 1 to 525600", "PORT": "port", "COUNT": "number", "ADDRESS": "host:port", "FORMAT": "logfmt or json",
+    "NICE": "0 to 19", "SMTP_SECURITY": "STARTTLS, TLS or NONE", "SEVERITY": "INFO, WARNING, ERROR or CRITICAL",
     "LEVEL": "debug, info, warning or error", "URLS": "comma separated URLs", "PROVIDER": "LOCAL_REMOTE, S3, AZURE_BLOB, GOOGLE_CLOUD or SFTP",
     "KMS": "LOCAL, AWS_KMS or VAULT",
 }  # fmt: skip

@@ -69,17 +69,6 @@ mos_status mos_catalog_longest_unverified(mos_catalog_session *session, int64_t 
     return status;
 }
 
-mos_status mos_catalog_quarantine_backup(mos_catalog_session *session, const char *id, const char *reason, struct mos_error *error) {
-    MOS_CLEANUP_SQL struct mos_sql sql;
-    mos_status status = mos_sql_begin(&sql, session, "UPDATE backups SET quarantined = 1, quarantine_reason = ? WHERE id = ?", error);
-    if (status != MOS_OK) {
-        return status;
-    }
-    mos_sql_bind_text(&sql, reason);
-    mos_sql_bind_text(&sql, id);
-    return mos_sql_finish(&sql, error);
-}
-
 mos_status mos_catalog_kept_backups(mos_catalog_session *session, int64_t after_created_at_unix_ns, const char *after_id, int limit,
                                     mos_arena *arena, struct mos_kept **out, size_t *out_count, struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;
