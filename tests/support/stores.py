@@ -2,12 +2,14 @@
 
 import base64
 import contextlib
+import getpass
 import http.client
 import json
 import socket
 import subprocess
 import tempfile
 import threading
+import time
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -147,6 +149,8 @@ class Door:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        # Who asked may have gone.
+        self.server.handle_error = lambda *_: None
         self.port = self.server.server_address[1]
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
@@ -197,7 +201,19 @@ class Gcs(Program):
         if request.headers.get("Authorization") != f"Bearer {self.TOKEN}":
             message = {"error": {"code": 401, "message": "Invalid Credentials", "errors": [{"reason": "authError"}]}}
             return 401, {"Content-Type": "application/json"}, json.dumps(message).encode()
-        return self.fault(request, body)
+        return self.fault(request, body) or self.locked(request)
+
+    def locked(self, request):
+        """The emulator keeps an object's lock, but does not hold to it: what Google says then, the door says."""
+        if request.command != "DELETE":
+            return None
+        behind = http.client.HTTPConnection("127.0.0.1", self.port, timeout=CEILING)
+        behind.request("GET", request.path)
+        until = json.loads(behind.getresponse().read() or b"{}").get("retention", {}).get("retainUntilTime")
+        if not until or until < time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()):
+            return None
+        message = {"error": {"code": 403, "message": f"Object is locked until {until}", "errors": [{"reason": "retentionPolicyNotMet"}]}}
+        return 403, {"Content-Type": "application/json"}, json.dumps(message).encode()
 
     def give_token(self, form):
         from cryptography.exceptions import InvalidSignature
@@ -281,6 +297,69 @@ class Azure(Program):
             "OFFSITE_PROVIDER": "AZURE_BLOB", "OFFSITE_BUCKET": bucket, "OFFSITE_PREFIX": "shop/one",
             "OFFSITE_ENDPOINT": f"http://127.0.0.1:{port or self.port}", "AZURE_STORAGE_ACCOUNT": self.ACCOUNT, "AZURE_STORAGE_KEY": self.KEY,
         }  # fmt: skip
+
+
+class Sftp(Program):
+    """OpenSSH's server, as whoever runs the tests, for keys. A password needs a user whom PAM knows, so it is tried by a user of its own."""
+
+    def __init__(self, home):
+        self.home = Path(home)
+        self.port = free_port()
+        self.user = getpass.getuser()
+        self.folder = self.home / "backups"
+        self.folder.mkdir()
+        self.key = self.home / "client"
+        self.make_key(self.key)
+        self.make_key(self.home / "host")
+        (self.home / "authorized").write_text((self.home / "client.pub").read_text())
+        self.known_hosts = self.home / "known_hosts"
+        self.know(self.known_hosts, self.home / "host.pub")
+        self.run()
+
+    def make_key(self, path, kind="ed25519"):
+        subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", path], check=True, timeout=CEILING)
+
+    def know(self, file, public):
+        kind, key = public.read_text().split()[:2]
+        file.write_text(f"[127.0.0.1]:{self.port} {kind} {key}\n")
+
+    def run(self, host="host"):
+        config = self.home / "sshd_config"
+        config.write_text(
+            f"ListenAddress 127.0.0.1\nPort {self.port}\nHostKey {self.home}/{host}\nPidFile none\nUsePAM no\n"
+            f"AuthorizedKeysFile {self.home}/authorized\nStrictModes no\nPasswordAuthentication yes\nPermitRootLogin yes\n"
+            "MaxStartups 100\nSubsystem sftp internal-sftp\n"
+        )
+        Path("/run/sshd").mkdir(exist_ok=True)
+        self.start(["/usr/sbin/sshd", "-D", "-e", "-f", config], lambda: self.listens())
+
+    def listens(self):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 5) as connection:
+            return connection.recv(4) == b"SSH-"
+        return False
+
+    def settings(self, **more):
+        return {
+            "OFFSITE_PROVIDER": "SFTP", "OFFSITE_BUCKET": self.folder, "OFFSITE_PREFIX": "shop/one", "OFFSITE_ENDPOINT": f"127.0.0.1:{self.port}",
+            "SFTP_USER": self.user, "SFTP_PRIVATE_KEY": self.key, "SFTP_KNOWN_HOSTS": self.known_hosts,
+        } | more  # fmt: skip
+
+
+def store(settings, *words, **more):
+    """(status, output) of one call on a store; a status is OK or a name from status.def. No secret may stand in the output."""
+    from support.program import BIN
+
+    everything = settings | more
+    result = subprocess.run(
+        [BIN.parent / "test/mos_store", *words], env=environment(**everything), capture_output=True, text=True, timeout=CEILING
+    )
+    output = result.stdout + result.stderr
+    for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN", "SFTP_PASSWORD"):
+        assert not everything.get(name) or str(everything[name]) not in output
+    assert "ya29." not in output and "PRIVATE KEY" not in output
+    last = result.stdout.strip().splitlines()[-1]
+    assert (last == "OK") == (result.returncode == 0), output
+    return last.split(":")[0], output
 
 
 def contract(settings, *tests, **more):

@@ -1,5 +1,5 @@
-// Azure Blob: block blobs, with a shared key (HMAC by libsodium) or a shared access signature. What is not large goes in one piece, for then
-// the server itself knows its MD5; the rest goes in blocks.
+// Azure Blob: block blobs, with a shared key (HMAC by libsodium) or a shared access signature. What is not large goes in one piece, for
+// then the server itself knows its MD5; the rest goes in blocks.
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,7 +94,8 @@ static void append_authorization(const struct azure *azure, const struct azure_r
     qsort(sorted, count, sizeof(*sorted), by_text);
     // Verb, encoding, language, length, MD5, type, date, four conditions, range.
     mos_buffer_printf(&text, "%s\n\n\n%s\n%s\n%s\n\n\n\n%s\n\n%s\n", request->method, size, request->md5 ? request->md5 : "",
-                      request->content_type ? request->content_type : "", request->if_none ? "*" : "", request->range ? request->range : "");
+                      request->content_type ? request->content_type : "", request->if_none ? "*" : "",
+                      request->range ? request->range : "");
     for (size_t i = 0; i < count; i++) {
         const char *colon = strchr(sorted[i], ':');
         mos_buffer_printf(&text, "%.*s:%s\n", (int)(colon - sorted[i]), sorted[i], colon + 2);
@@ -348,7 +349,8 @@ static mos_status put(mos_store *store, const char *name, const struct mos_store
     bool piece = source->size_bytes <= ONE_PIECE * azure->part_bytes;
     status = mos_store_source_md5(name, source, md5, call, error);
     if (status == MOS_OK) {
-        status = piece ? put_piece(azure, name, source, options, md5, call, error) : put_blocks(azure, name, source, options, md5, call, error);
+        status =
+            piece ? put_piece(azure, name, source, options, md5, call, error) : put_blocks(azure, name, source, options, md5, call, error);
     }
     if (status == MOS_ALREADY_EXISTS) {
         status = head(store, name, &there, call, error);
@@ -364,11 +366,8 @@ static mos_status get(mos_store *store, const char *name, int64_t offset_bytes, 
     char range[64];
     bool part = offset_bytes > 0 || size_bytes > 0;
     mos_store_http_range(offset_bytes, size_bytes, range);
-    const struct azure_request request = {.method = "GET",
-                                          .name = name,
-                                          .range = part ? range + strlen("Range: ") : NULL,
-                                          .sink = sink,
-                                          .sink_argument = sink_argument};
+    const struct azure_request request = {
+        .method = "GET", .name = name, .range = part ? range + strlen("Range: ") : NULL, .sink = sink, .sink_argument = sink_argument};
     MOS_CLEANUP_RESPONSE struct mos_store_http_response response;
     mos_status status = exchange(azure, &request, &response, call, error);
     if (status != MOS_OK || response.code == (part ? 206 : 200)) {
@@ -431,12 +430,10 @@ static mos_status delete_object(mos_store *store, const char *name, const struct
 
 static mos_status change(struct azure *azure, const char *name, const char *component, const char *first, const char *second,
                          const struct mos_store_call *call, struct mos_error *error) {
-    const struct azure_request request = {
-        .method = "PUT", .name = name, .query = {{"comp", component}}, .headers = {first, second}};
+    const struct azure_request request = {.method = "PUT", .name = name, .query = {{"comp", component}}, .headers = {first, second}};
     MOS_CLEANUP_RESPONSE struct mos_store_http_response response;
     mos_status status = exchange(azure, &request, &response, call, error);
-    return status != MOS_OK || response.code == 200 || response.code == 202 ? status
-                                                                            : fail_blob(azure, &response, name, "changed", error);
+    return status != MOS_OK || response.code == 200 || response.code == 202 ? status : fail_blob(azure, &response, name, "changed", error);
 }
 
 static mos_status retain(mos_store *store, const char *name, int64_t until_unix_ns, const struct mos_store_call *call,
@@ -501,7 +498,8 @@ static const struct mos_store_driver driver = {.close = close_store,
 static mos_status check(const struct mos_store_options *options, struct mos_error *error) {
     size_t length = strlen(options->bucket), account = strlen(options->account);
     if (length < 3 || length > 63 || strspn(options->bucket, "abcdefghijklmnopqrstuvwxyz0123456789-") != length) {
-        return mos_fail_field(error, "OFFSITE_BUCKET", "OFFSITE_BUCKET is \"%.100s\"; Azure allows 3 to 63 of a-z, 0-9 and '-'", options->bucket);
+        return mos_fail_field(error, "OFFSITE_BUCKET", "OFFSITE_BUCKET is \"%.100s\"; Azure allows 3 to 63 of a-z, 0-9 and '-'",
+                              options->bucket);
     }
     if (account < 3 || account > 24 || strspn(options->account, "abcdefghijklmnopqrstuvwxyz0123456789") != account) {
         return mos_fail_field(error, "AZURE_STORAGE_ACCOUNT", "AZURE_STORAGE_ACCOUNT is \"%.100s\"; allowed are 3 to 24 of a-z and 0-9",

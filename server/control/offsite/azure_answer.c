@@ -65,8 +65,7 @@ void mos_azure_read_object(const struct mos_store_http_response *response, struc
     int64_t size = size_of(mos_store_http_header(response, "content-length", value));
     out->size_bytes = size < 0 ? 0 : size;
     out->modified_unix_ns = mos_store_http_date(mos_store_http_header(response, "last-modified", value));
-    out->retained_until_unix_ns =
-        mos_store_http_date(mos_store_http_header(response, "x-ms-immutability-policy-until-date", value));
+    out->retained_until_unix_ns = mos_store_http_date(mos_store_http_header(response, "x-ms-immutability-policy-until-date", value));
     snprintf(out->storage_class, sizeof(out->storage_class), "%s", mos_store_http_header(response, "x-ms-access-tier", value));
     if (strcmp(out->storage_class, "Archive") == 0) {
         out->state = *mos_store_http_header(response, "x-ms-archive-status", value) ? MOS_STORE_THAWING : MOS_STORE_ARCHIVED;

@@ -1,5 +1,5 @@
-// Google Cloud Storage, by its JSON interface. An object is sent in one stream of a resumable session, with its MD5, which the server checks
-// and keeps; beside it stand MD5 and SHA-256 as the writer knew them.
+// Google Cloud Storage, by its JSON interface. An object is sent in one stream of a resumable session, with its MD5, which the server
+// checks and keeps; beside it stand MD5 and SHA-256 as the writer knew them.
 #include <sodium.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -244,11 +244,8 @@ static mos_status get(mos_store *store, const char *name, int64_t offset_bytes, 
     append_object_url(gcs, name, &url);
     mos_buffer_append_text(&url, "?alt=media");
     mos_store_http_range(offset_bytes, size_bytes, range);
-    const struct mos_store_http_request request = {.method = "GET",
-                                                   .url = mos_buffer_text(&url),
-                                                   .headers = {part ? range : NULL},
-                                                   .sink = sink,
-                                                   .sink_argument = sink_argument};
+    const struct mos_store_http_request request = {
+        .method = "GET", .url = mos_buffer_text(&url), .headers = {part ? range : NULL}, .sink = sink, .sink_argument = sink_argument};
     MOS_CLEANUP_RESPONSE struct mos_store_http_response response;
     mos_status status = exchange(gcs, &request, &response, call, error);
     if (status != MOS_OK || response.code == (part ? 206 : 200)) {
@@ -368,8 +365,8 @@ mos_status mos_store_open_gcs(mos_store **out, const struct mos_store_options *o
     size_t length = strlen(options->bucket);
     mos_gcs_account *account = NULL;
     if (length < 3 || length > 222 || strspn(options->bucket, "abcdefghijklmnopqrstuvwxyz0123456789._-") != length) {
-        return mos_fail_field(error, "OFFSITE_BUCKET", "OFFSITE_BUCKET is \"%.100s\"; Google Cloud allows 3 to 222 of a-z, 0-9, '.', '_' and '-'",
-                              options->bucket);
+        return mos_fail_field(error, "OFFSITE_BUCKET",
+                              "OFFSITE_BUCKET is \"%.100s\"; Google Cloud allows 3 to 222 of a-z, 0-9, '.', '_' and '-'", options->bucket);
     }
     mos_status status = *options->endpoint ? mos_store_endpoint_check(options->endpoint, error) : MOS_OK;
     if (status == MOS_OK && !*options->credentials_file && !*options->endpoint) {
@@ -383,13 +380,11 @@ mos_status mos_store_open_gcs(mos_store **out, const struct mos_store_options *o
         return status;
     }
     struct gcs *gcs = mos_calloc(1, sizeof(*gcs));
-    gcs->base = (mos_store){.driver = &driver,
-                            .provider = MOS_STORE_GOOGLE_CLOUD,
-                            .capabilities = {.server_checksum = true,
-                                             .retention = true,
-                                             .archive = true,
-                                             .exclusive_put = true,
-                                             .largest_object_bytes = INT64_C(5) << 40}};
+    gcs->base = (mos_store){
+        .driver = &driver,
+        .provider = MOS_STORE_GOOGLE_CLOUD,
+        .capabilities = {
+            .server_checksum = true, .retention = true, .archive = true, .exclusive_put = true, .largest_object_bytes = INT64_C(5) << 40}};
     gcs->account = account;
     gcs->endpoint = mos_strdup(*options->endpoint ? options->endpoint : "https://storage.googleapis.com");
     length = strlen(gcs->endpoint);

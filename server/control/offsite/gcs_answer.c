@@ -24,7 +24,8 @@ mos_status mos_gcs_fail(const struct mos_store_http_response *response, const ch
         {"conditionNotMet", MOS_ALREADY_EXISTS},
     };
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(OBJECT_LIMIT_BYTES);
-    const struct mos_json *json = mos_json_member(mos_json_parse(arena, (const char *)response->body.data, response->body.size_bytes), "error");
+    const struct mos_json *json =
+        mos_json_member(mos_json_parse(arena, (const char *)response->body.data, response->body.size_bytes), "error");
     const struct mos_json *errors = mos_json_member(json, "errors");
     const char *message = mos_json_text(json, "message");
     const char *reason = errors && errors->kind == MOS_JSON_ARRAY ? mos_json_text(errors->first, "reason") : NULL;

@@ -139,7 +139,8 @@ static mos_status take_token(mos_gcs_account *account, const struct mos_store_ht
     if (!token || strlen(token) > 8192 || strpbrk(token, "\r\n")) {
         return mos_fail(error, MOS_UNAVAILABLE, "Google answers without an access token");
     }
-    double seconds = lifetime && lifetime->kind == MOS_JSON_NUMBER && lifetime->number > 0 && lifetime->number < 86400 ? lifetime->number : 300;
+    double seconds =
+        lifetime && lifetime->kind == MOS_JSON_NUMBER && lifetime->number > 0 && lifetime->number < 86400 ? lifetime->number : 300;
     mos_store_wipe(account->token);
     account->token = mos_strdup(token);
     account->token_until_unix_ns = mos_now_unix_ns() + (int64_t)(seconds * (double)MOS_NS_PER_SECOND);

@@ -129,9 +129,10 @@ mos_status mos_store_open(mos_store **out, const struct mos_store_options *optio
         return mos_store_open_gcs(out, &all, error);
     case MOS_STORE_MEMORY:
         return mos_store_open_memory(out, &all, error);
+    case MOS_STORE_SFTP:
+        return mos_store_open_sftp(out, &all, error);
     default:
-        return mos_fail(error, MOS_UNIMPLEMENTED, "stores of the provider %s are not available in this version",
-                        mos_store_provider_name(all.provider));
+        return mos_fail(error, MOS_INVALID_ARGUMENT, "no such provider");
     }
 }
 
