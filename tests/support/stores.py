@@ -5,6 +5,7 @@ import contextlib
 import getpass
 import http.client
 import json
+import os
 import socket
 import subprocess
 import tempfile
@@ -23,6 +24,13 @@ def free_port():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return free.getsockname()[1]
+
+
+def listens(port):
+    """Whether something takes connections there."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 5):
+        return True
+    return False
 
 
 def answers(port, path="/"):
@@ -72,7 +80,7 @@ class S3(Program):
         self.start(
             [TOOLS / "versitygw", "--access", self.ACCESS, "--secret", self.SECRET, "--region", REGION, "--port", f"127.0.0.1:{self.port}",
              "--keep-alive", "--quiet", *options, "posix", "--versioning-dir", self.home / "versions", self.home / "data"],
-            lambda: answers(self.port),
+            lambda: listens(self.port),
         )  # fmt: skip
 
     def client(self):
@@ -158,6 +166,36 @@ class Door:
         self.closing.set()
         self.server.shutdown()
         self.server.server_close()
+
+
+class CuttingDoor:
+    def __init__(self, port, after_bytes):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.behind, self.after_bytes = port, after_bytes
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        with contextlib.suppress(OSError):
+            while True:
+                front = self.listener.accept()[0]
+                back = socket.create_connection(("127.0.0.1", self.behind))
+                for pair in ((front, back, self.after_bytes), (back, front, None)):
+                    threading.Thread(target=self.pass_on, args=pair, daemon=True).start()
+
+    def pass_on(self, source, target, left):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+                left = left - len(data) if left is not None else None
+                if left is not None and left <= 0:
+                    break
+        for end in (source, target):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def close(self):
+        self.listener.close()
 
 
 def unbase64(text):
@@ -338,6 +376,32 @@ class Sftp(Program):
             return connection.recv(4) == b"SSH-"
         return False
 
+    def hash_names(self, file):
+        subprocess.run(["ssh-keygen", "-q", "-H", "-f", file], check=True, capture_output=True, timeout=CEILING)
+
+    @contextlib.contextmanager
+    def password_user(self):
+        """(user, password, folder) of a user of this machine for as long as that takes; only root can make one."""
+        if os.geteuid() != 0:
+            import pytest
+
+            pytest.skip("only root can make a user with a password")
+        user, password = f"mosaajii{os.getpid() % 100000}", "a-password-of-the-tests"
+        subprocess.run(["useradd", "--no-create-home", "--shell", "/bin/sh", user], check=True, timeout=CEILING)
+        try:
+            subprocess.run(["chpasswd"], input=f"{user}:{password}\n", text=True, check=True, timeout=CEILING)
+            self.home.chmod(0o711)
+            shared = self.home / "shared"
+            shared.mkdir()
+            shared.chmod(0o777)
+            yield user, password, shared
+        finally:
+            subprocess.run(["userdel", user], check=True, timeout=CEILING)
+
+    def cutting_door(self, after_bytes):
+        """Passes everything on, and closes the connection once so many bytes have come in."""
+        return CuttingDoor(self.port, after_bytes)
+
     def settings(self, **more):
         return {
             "OFFSITE_PROVIDER": "SFTP", "OFFSITE_BUCKET": self.folder, "OFFSITE_PREFIX": "shop/one", "OFFSITE_ENDPOINT": f"127.0.0.1:{self.port}",
@@ -367,7 +431,7 @@ def contract(settings, *tests, **more):
     from support.program import BIN
 
     result = subprocess.run(
-        [BIN.parent / "test/unit.control.offsite.contract", *tests], env=environment(**settings, **more), capture_output=True, text=True, timeout=CEILING
+        [BIN.parent / "test/unit.control.offsite.contract", *tests], env=environment(**(settings | more)), capture_output=True, text=True, timeout=CEILING
     )
     assert result.returncode == 0, result.stdout + result.stderr
 
