@@ -254,7 +254,7 @@ static mos_status delete_version(struct mos_s3 *s3, const char *name, const char
 
 static mos_status delete_object(mos_store *store, const char *name, const struct mos_store_call *call, struct mos_error *error) {
     struct mos_s3 *s3 = (struct mos_s3 *)store;
-    char version[MOS_STORE_HTTP_VALUE_BYTES];
+    char version[MOS_STORE_HTTP_VALUE_BYTES] = "";
     struct mos_store_object object = {0};
     mos_status status = look(s3, name, &object, version, call, error);
     if (status != MOS_OK) {
@@ -314,7 +314,7 @@ static mos_status retain(mos_store *store, const char *name, int64_t until_unix_
 static mos_status archive(mos_store *store, const char *name, const struct mos_store_call *call, struct mos_error *error) {
     struct mos_s3 *s3 = (struct mos_s3 *)store;
     MOS_CLEANUP_BUFFER struct mos_buffer source = MOS_BUFFER_INIT(0);
-    char version[MOS_STORE_HTTP_VALUE_BYTES], class_header[96], mode[48], until[96], date[MOS_S3_DATE_BYTES];
+    char version[MOS_STORE_HTTP_VALUE_BYTES] = "", class_header[96], mode[48], until[96], date[MOS_S3_DATE_BYTES];
     struct mos_store_object object = {0};
     mos_status status = look(s3, name, &object, version, call, error);
     if (status != MOS_OK || strcmp(object.storage_class, s3->archive_class) == 0) {
