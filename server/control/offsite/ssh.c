@@ -95,9 +95,14 @@ mos_status mos_ssh_pool_create(mos_ssh_pool **out, const struct mos_store_option
 }
 
 static void close_connection(struct mos_ssh *ssh) {
-    // Nobody is waited for: the other side sees the end of the stream.
+    // Nobody is waited for: the other side sees the end of the stream, and libssh2, told to block, frees all instead of asking to be called
+    // again.
+    if (ssh->socket >= 0) {
+        shutdown(ssh->socket, SHUT_RDWR);
+    }
     if (ssh->session) {
-        libssh2_session_set_blocking(ssh->session, 0);
+        libssh2_session_set_blocking(ssh->session, 1);
+        libssh2_session_set_timeout(ssh->session, 1000);
         if (ssh->sftp) {
             libssh2_sftp_shutdown(ssh->sftp);
         }
