@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "common/buffer.h"
 #include "common/clock.h"
@@ -91,6 +92,11 @@ static mos_status close_file(const struct session *session, LIBSSH2_SFTP_HANDLE 
     mos_status status;
     int code;
     if (session->ssh->broken) {
+        // Frees what was on its way; the other side sees the end of the stream.
+        shutdown(session->ssh->socket, SHUT_RDWR);
+        libssh2_session_set_blocking(session->ssh->session, 1);
+        libssh2_session_set_timeout(session->ssh->session, 1000);
+        libssh2_sftp_close_handle(file);
         return MOS_OK;
     }
     MOS_SSH_AWAIT(session->ssh, session->call, error, status, code, libssh2_sftp_close_handle(file));
