@@ -11,7 +11,7 @@ build: $(BUILD)/build.ninja
 run: build
 	@deploy/run.sh $(BUILD)
 
-test: build $(BUILD)/python/ready $(BUILD)/tools/grpcurl $(BUILD)/clients/ready
+test: build $(BUILD)/python/ready $(BUILD)/tools/grpcurl $(BUILD)/tools/stores $(BUILD)/clients/ready
 	@ctest --test-dir $(BUILD) --output-on-failure -j2
 
 lint: build
@@ -19,7 +19,7 @@ lint: build
 
 # The tests under AddressSanitizer with UndefinedBehaviorSanitizer, then those of the C code under ThreadSanitizer. Programs that are killed
 # at random say nothing to a sanitizer, and rounds of that under it take long.
-sanitize: $(BUILD)/packages $(BUILD)/python/ready $(BUILD)/tools/grpcurl $(BUILD)/clients/ready
+sanitize: $(BUILD)/packages $(BUILD)/python/ready $(BUILD)/tools/grpcurl $(BUILD)/tools/stores $(BUILD)/clients/ready
 	@cmake --preset asan >/dev/null && ninja -C $(BUILD)/asan
 	@ctest --test-dir $(BUILD)/asan --output-on-failure -j2 -E '^fault\.(kill|prune)'
 	@cmake --preset tsan >/dev/null && ninja -C $(BUILD)/tsan
@@ -36,6 +36,8 @@ bench: build $(BUILD)/python/ready $(BUILD)/clients/ready
 	@MOS_TEST_BIN=$(BUILD)/bin MOS_TEST_GEN=$(BUILD)/python/gen $(BUILD)/python/bin/python tests/bench/catalog.py
 	@$(BUILD)/python/bin/python tests/bench/gateway.py --bin $(BUILD)/bin --gen $(BUILD)/python/gen
 	@$(BUILD)/python/bin/python tests/bench/run.py --bin $(BUILD)/bin --gen $(BUILD)/python/gen --load $(BUILD)/tools/load
+	@$(MAKE) -s $(BUILD)/tools/stores
+	@PYTHONPATH=tests $(BUILD)/python/bin/python tests/bench/stores.py
 	@$(MAKE) --no-print-directory bench-peers
 
 # Beside restic, borg, kopia and a pipe. PEERS="--quick --rounds 1" for a quick look; the table goes to docs/benchmarks.md.
@@ -46,7 +48,7 @@ bench-peers: $(BUILD)/build.ninja $(BUILD)/python/ready
 	@tests/bench/peers.sh $(BUILD)/peers
 	@$(BUILD)/python/bin/python tests/bench/peers.py --bin $(BUILD)/bin --peers $(BUILD)/peers --folder $(BUILD)/bench $(PEERS)
 
-coverage: $(BUILD)/packages $(BUILD)/python/ready $(BUILD)/tools/grpcurl $(BUILD)/clients/ready
+coverage: $(BUILD)/packages $(BUILD)/python/ready $(BUILD)/tools/grpcurl $(BUILD)/tools/stores $(BUILD)/clients/ready
 	@cmake --preset coverage >/dev/null && ninja -C $(BUILD)/coverage
 	@ctest --test-dir $(BUILD)/coverage --output-on-failure -j2
 	@$(BUILD)/python/bin/gcovr -r . --object-directory $(BUILD)/coverage -e tests -e '.*/gen/' --print-summary
@@ -84,6 +86,15 @@ $(BUILD)/python/ready: $(BUILD)/packages tests/requirements.txt $(wildcard proto
 $(BUILD)/tools/grpcurl: $(BUILD)/packages
 	@mkdir -p $(@D)
 	@GOBIN=$(CURDIR)/$(@D) go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3
+	@touch $@
+
+# Servers that the drivers of offsite stores are tested against. openssh-server comes from Debian.
+$(BUILD)/tools/stores: $(BUILD)/packages tests/stores/package.json
+	@mkdir -p $(BUILD)/tools/azurite
+	@GOBIN=$(CURDIR)/$(BUILD)/tools go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
+	@GOBIN=$(CURDIR)/$(BUILD)/tools go install github.com/fsouza/fake-gcs-server@v1.56.1
+	@cp tests/stores/package.json $(BUILD)/tools/azurite/
+	@cd $(BUILD)/tools/azurite && npm install --silent --no-audit --no-fund --no-package-lock
 	@touch $@
 
 # Installable client packages for Python, Node and Go.

@@ -6,12 +6,15 @@ packages=(
   # build
   gcc libc6-dev cmake ninja-build pkg-config protobuf-compiler libprotoc-dev protobuf-c-compiler libprotobuf-c-dev grpc-proto
   libgrpc-dev android-libboringssl-dev libzstd-dev libsqlite3-dev libsodium-dev libcurl4-openssl-dev libmicrohttpd-dev
+  libssl-dev libexpat1-dev libssh2-1-dev
   # tests
   libcunit1-dev python3 python3-venv sqlite3 rsync acl attr openssl binutils git ca-certificates chromium prometheus
   # database servers and their programs, which the tests start themselves
   postgresql postgresql-client mariadb-server mariadb-client
   # the package, and a clean root to install it in
   dpkg-dev debootstrap systemd man-db
+  # a server of SFTP that the tests start themselves, and what the transfers are measured against
+  openssh-server openssh-client rclone
   # lint, fuzz
   clang clang-format clang-tidy libclang-rt-14-dev
 )
