@@ -111,6 +111,17 @@ mos_status mos_queue_init(mos_queue *queue, mos_arena *arena, const Mosaajii__En
 // A conversation about keys: the request holds one of its operations. The answer lives in the arena.
 mos_status mos_queue_keys(mos_queue *queue, const Mosaajii__Engine__V1__Request *request, mos_arena *arena,
                           const Mosaajii__Engine__V1__KeyReport **out, struct mos_error *error);
+// The objects that backups need elsewhere (no ids: all backups), to `each`, whose false stops early; a backup with many of them comes in
+// several parts. What it is given lives in the arena.
+mos_status mos_queue_objects(mos_queue *queue, char *const *backup_ids, size_t count, mos_arena *arena,
+                             bool (*each)(const Mosaajii__Engine__V1__BackupObjects *objects, void *argument), void *argument,
+                             struct mos_error *error);
+// Seals the file at `path` into the repository's object `name` (catalog/<20 digits>), and makes the file of it again.
+mos_status mos_queue_seal(mos_queue *queue, const char *path, const char *name, struct mos_error *error);
+mos_status mos_queue_unseal(mos_queue *queue, const char *name, const char *path, struct mos_error *error);
+// What the repository holds of a backup, for the catalog that does not know it; MOS_NOT_FOUND where it holds nothing, MOS_CORRUPT where that
+// cannot be read.
+mos_status mos_queue_learn(mos_queue *queue, const char *backup_id, struct mos_error *error);
 // Adds to the catalog every backup of the repository that it does not know. Before start.
 mos_status mos_queue_rebuild(mos_queue *queue, int64_t *out_added, struct mos_error *error);
 
