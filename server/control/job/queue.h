@@ -38,6 +38,8 @@ struct mos_backup_order {
     bool integrity_check;
     bool read_all;
     int64_t settle_seconds;
+    // No copy offsite.
+    bool local_only;
     char *const *tags;
     size_t tag_count;
     const char *created_by;
