@@ -64,7 +64,10 @@ LIBRARIES = {
     "grpc/": {"control/rpc", "lib"},
     "sqlite3.h": {"control/catalog", "engine/source"},
     "curl/": {"control/offsite", "control/alert", "control/key"},
-    "openssl/": {"engine/crypto"},
+    # BoringSSL's in the engine; OpenSSL's, which libcurl brings, in control/offsite.
+    "openssl/": {"engine/crypto", "control/offsite"},
+    "libssh2": {"control/offsite"},
+    "expat.h": {"control/offsite"},
     "sodium.h": {"control/access", "control/audit", "control/key", "control/alert", "control/offsite", "control/dr"},
     "zstd.h": {"engine/chunk", "engine/repo", "engine/pipeline"},
 }
