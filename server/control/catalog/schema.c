@@ -68,7 +68,32 @@ static const char *const steps[] = {
 
     "ALTER TABLE backups ADD COLUMN locked_until_ns INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE backups ADD COLUMN legal_hold INTEGER NOT NULL DEFAULT 0;",
+    // 3
+    // Alerts: one open alert a cause. What happens to them is numbered with the events (mos_catalog_take_sequence).
+    "CREATE TABLE alerts("
+    "  id TEXT PRIMARY KEY, cause TEXT NOT NULL, type TEXT NOT NULL, severity TEXT NOT NULL, backup_id TEXT NOT NULL,"
+    "  message TEXT NOT NULL, details TEXT NOT NULL, created_at_ns INTEGER NOT NULL, last_seen_at_ns INTEGER NOT NULL,"
+    "  count INTEGER NOT NULL, acknowledged_at_ns INTEGER NOT NULL, acknowledged_by TEXT NOT NULL, note TEXT NOT NULL,"
+    "  resolved_at_ns INTEGER NOT NULL, reminded_at_ns INTEGER NOT NULL, reminders INTEGER NOT NULL);"
+    "CREATE UNIQUE INDEX alerts_open ON alerts(cause) WHERE resolved_at_ns = 0;"
+    "CREATE INDEX alerts_newest ON alerts(created_at_ns, id);"
+    "CREATE INDEX alerts_type ON alerts(type, created_at_ns, id);"
+    "CREATE INDEX alerts_severity ON alerts(severity, created_at_ns, id);"
+    "CREATE INDEX alerts_backup ON alerts(backup_id, created_at_ns, id);"
+    "CREATE INDEX alerts_acknowledged ON alerts((acknowledged_at_ns <> 0), created_at_ns, id);"
+    "CREATE INDEX alerts_to_remind ON alerts(reminded_at_ns) WHERE resolved_at_ns = 0 AND acknowledged_at_ns = 0;"
+    "CREATE TABLE alert_events("
+    "  sequence INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL, kind TEXT NOT NULL, severity TEXT NOT NULL, alert_id TEXT NOT NULL);"
+    "CREATE INDEX alert_events_alert ON alert_events(alert_id, kind);"
+    // Messages to people and programs outside, until they are delivered.
+    "CREATE TABLE deliveries("
+    "  id TEXT PRIMARY KEY, receiver TEXT NOT NULL, subject TEXT NOT NULL, body TEXT NOT NULL, reference TEXT NOT NULL,"
+    "  created_at_ns INTEGER NOT NULL, next_try_at_ns INTEGER NOT NULL, tries INTEGER NOT NULL, delivered_at_ns INTEGER NOT NULL,"
+    "  given_up_at_ns INTEGER NOT NULL, message TEXT NOT NULL);"
+    "CREATE INDEX deliveries_due ON deliveries(next_try_at_ns) WHERE delivered_at_ns = 0 AND given_up_at_ns = 0;"
+    "CREATE INDEX deliveries_reference ON deliveries(reference);",
 
+    // 4
     // Copies offsite. A place is a location's URL, so that another bucket is another place.
     "ALTER TABLE backups ADD COLUMN local_only INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE backups ADD COLUMN absent INTEGER NOT NULL DEFAULT 0;"
