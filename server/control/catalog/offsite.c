@@ -299,18 +299,20 @@ mos_status mos_catalog_oldest_missing(mos_catalog_session *session, const char *
     return mos_sql_number(&sql, out_unix_ns, error);
 }
 
-mos_status mos_catalog_backups_without_copy(mos_catalog_session *session, const char *place, int limit, mos_arena *arena,
+mos_status mos_catalog_backups_without_copy(mos_catalog_session *session, const char *place, const char *unless, int limit, mos_arena *arena,
                                             struct mos_backup **out, size_t *out_count, struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;
     mos_status status = mos_sql_begin(&sql, session,
                                       "SELECT b.id FROM backups b WHERE " MAY_LEAVE
                                       " AND NOT EXISTS (SELECT 1 FROM offsite_copies c WHERE c.backup_id = b.id AND c.place = ?) "
-                                      "ORDER BY b.created_at_ns, b.id LIMIT ?",
+                                      "AND NOT EXISTS (SELECT 1 FROM offsite_copies u WHERE u.backup_id = b.id AND u.place = ? "
+                                      "AND u.replicate = 0) ORDER BY b.created_at_ns, b.id LIMIT ?",
                                       error);
     if (status != MOS_OK) {
         return status;
     }
     mos_sql_bind_text(&sql, place);
+    mos_sql_bind_text(&sql, unless);
     mos_sql_bind_number(&sql, limit);
     struct mos_backup *backups = mos_arena_array(arena, struct mos_backup, (size_t)limit);
     size_t count = 0;

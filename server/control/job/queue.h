@@ -20,6 +20,11 @@ typedef struct mos_queue mos_queue;
 
 // Neither starts threads nor touches the catalog. `catalog` and the texts of `engine` must outlive the queue. Never NULL.
 mos_queue *mos_queue_create(mos_catalog *catalog, const struct mos_engine *engine, int max_jobs);
+// Called on the job's thread before a backup is read by a verification or a restore: may block, and fails the job where it fails. Before
+// start. `over` becomes true when the job is to end.
+typedef mos_status (*mos_queue_prepare)(void *context, const char *backup_id, const char *job_id, bool (*over)(void *argument),
+                                        void *argument, struct mos_error *error);
+void mos_queue_set_prepare(mos_queue *queue, mos_queue_prepare prepare, void *context);
 // Settles what a server that is gone left unfinished, by what the repository says was committed. Before start.
 mos_status mos_queue_settle(mos_queue *queue, struct mos_error *error);
 mos_status mos_queue_start(mos_queue *queue, struct mos_error *error);

@@ -25,6 +25,8 @@ struct mos_offsite_options {
     const char *repository;
     // Of the server's home.
     const char *scratch;
+    // A location to bring backups back from beside those of the settings; NULL: none.
+    const char *from;
 };
 
 // The settings of the locations fit together: MOS_INVALID_ARGUMENT naming one that does not.
@@ -85,12 +87,18 @@ struct mos_offsite_verification {
 mos_status mos_offsite_verify(mos_offsite *offsite, const char *copy_id, int32_t percent, const struct mos_offsite_caller *caller,
                               bool (*over)(void *argument), void *argument, mos_arena *arena, struct mos_offsite_verification *out,
                               struct mos_error *error);
+// Backups of the repository that need an object which one of the sentences begins with, as a verification's faults do; in the arena.
+mos_status mos_offsite_hurt(mos_offsite *offsite, char *const *sentences, size_t count, mos_arena *arena, char ***out, size_t *out_count,
+                            struct mos_error *error);
 // Brings back what the repository lacks of the backup, as a job in the background, and puts the backup into the catalog where it is not.
 mos_status mos_offsite_fetch(mos_offsite *offsite, const char *copy_id, const struct mos_offsite_caller *caller,
                              char out_job_id[MOS_ID_TEXT_BYTES], struct mos_error *error);
 // The same at once, and by the backup: blocks until its data is here. For those that are about to read it. `moved` is told of bytes.
 mos_status mos_offsite_bring(mos_offsite *offsite, const char *backup_id, const char *job_id, bool (*over)(void *argument), void *argument,
                              struct mos_error *error);
+// For mos_queue_set_prepare: where the backup's data lies offsite only, it is brought first.
+mos_status mos_offsite_prepare(void *offsite, const char *backup_id, const char *job_id, bool (*over)(void *argument), void *over_argument,
+                               struct mos_error *error);
 // Ends a running upload or fetch by its job. MOS_NOT_FOUND where none runs under that id.
 mos_status mos_offsite_cancel(mos_offsite *offsite, const char *job_id, struct mos_error *error);
 
@@ -130,7 +138,7 @@ struct mos_offsite_found {
     int64_t bytes;
     // The catalog came back from its sealed copy; else `reason` says why not, and it is made anew from the manifests.
     bool catalog;
-    char reason[512];
+    char reason[1024];
 };
 // Before the catalog is opened: brings back the repository's own objects, all keys and manifests and what leads to moved packs, and the
 // newest copy of the catalog that opens, where there is none. MOS_FAILED_PRECONDITION where the repository here is another one.

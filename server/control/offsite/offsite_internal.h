@@ -13,7 +13,10 @@
 typedef Mosaajii__Engine__V1__BackupObjects mos_object_list;
 typedef Mosaajii__Engine__V1__StoredObject mos_stored_object;
 
-enum { MOS_OFFSITE_PLACES = 2, MOS_OFFSITE_FETCHES = 2, MOS_OFFSITE_MOST_PARALLEL = 32 };
+// Who asks for the verification after a healing, which is followed by no other healing.
+#define MOS_OFFSITE_ACTOR "offsite"
+
+enum { MOS_OFFSITE_PLACES = 3, MOS_OFFSITE_FETCHES = 2, MOS_OFFSITE_MOST_PARALLEL = 32 };
 
 struct mos_offsite_place {
     mos_offsite *offsite;
@@ -38,11 +41,15 @@ struct mos_offsite_place {
     char message[512];
 };
 
+struct upload;
+
 // An upload or a fetch that moves now.
 struct mos_offsite_work {
     char job_id[MOS_ID_TEXT_BYTES];
     mos_offsite *offsite;
     atomic_bool cancelled;
+    // Of an upload.
+    struct upload *upload;
     struct mos_offsite_work *next;
 };
 
@@ -68,6 +75,8 @@ struct mos_offsite {
     // Of this server, for the mark at each place.
     char server_id[MOS_ID_TEXT_BYTES];
     char repository_id[33];
+    // The active key version when this server began.
+    char key_id[64];
 
     pthread_t follower;
     bool follower_runs;
@@ -78,6 +87,8 @@ struct mos_offsite {
     pthread_mutex_t mutex;
     // Something is to be done, or all ends.
     pthread_cond_t news;
+    // Grows with each piece of news, so that none is slept through.
+    uint64_t generation;
     struct mos_offsite_work *works;
     struct mos_offsite_errand *errands;
     // One backup is brought back by one at a time.
@@ -125,6 +136,7 @@ mos_status mos_offsite_record_job(mos_offsite *offsite, enum mos_job_kind kind, 
                                   const char *backup_id, const char *actor, struct mos_error *error);
 mos_status mos_offsite_put_objects(mos_offsite *offsite, const char *copy_id, struct mos_blob objects, struct mos_error *error);
 mos_status mos_offsite_forget_objects(mos_offsite *offsite, const char *place, char *const *names, size_t count, struct mos_error *error);
+mos_status mos_offsite_put_place_object(struct mos_offsite_place *place, const struct mos_place_object *object, struct mos_error *error);
 mos_status mos_offsite_put_fact(mos_offsite *offsite, const char *name, const char *value, struct mos_error *error);
 mos_status mos_offsite_get_fact(mos_offsite *offsite, const char *name, mos_arena *arena, const char **out, struct mos_error *error);
 mos_status mos_offsite_read_copy(mos_offsite *offsite, const char *copy_id, mos_arena *arena, struct mos_copy *out,
@@ -184,22 +196,33 @@ mos_status mos_offsite_add_errand(mos_offsite *offsite, const char *backup_id, c
 void mos_offsite_tidy(struct mos_offsite_place *place);
 // The keys of all copies as the repository has them now. With the place's work held.
 void mos_offsite_sync_keys(struct mos_offsite_place *place);
+// The place has all keys as of the active version.
+mos_status mos_offsite_note_keys(struct mos_offsite_place *place, struct mos_error *error);
 // The newest sealed copy of the catalog to the place. With the place's work held.
 void mos_offsite_send_catalog(struct mos_offsite_place *place);
 // Seals a copy of the catalog beside the data.
 mos_status mos_offsite_keep_catalog(mos_offsite *offsite, struct mos_error *error);
-// Backups that hold something of these objects, by all that is known of copies and repository; in the arena.
+// Backups in the repository that need something of these objects; in the arena.
 mos_status mos_offsite_blast(mos_offsite *offsite, char *const *names, size_t count, mos_arena *arena, char ***out, size_t *out_count,
                              struct mos_error *error);
 void mos_offsite_wake(mos_offsite *offsite);
+// Blocks until there is news behind that generation, the time (0: none) has come, or all ends.
+void mos_offsite_sleep(mos_offsite *offsite, uint64_t generation, int64_t until_unix_ns);
+uint64_t mos_offsite_generation(mos_offsite *offsite);
+// A URL without slashes at its end; the caller's.
+char *mos_offsite_trimmed(const char *url);
+// As part of a change: a copy of the backup at the place is to be, where there is none yet.
+mos_status mos_offsite_want(mos_catalog_session *session, const struct mos_offsite_place *place,
+                            const struct mos_backup *backup, const struct mos_offsite_order *order, const char *actor, char *out_copy_id,
+                            struct mos_error *error);
 void *mos_offsite_place_main(void *place);
 void *mos_offsite_follower_main(void *offsite);
 void *mos_offsite_fetcher_main(void *offsite);
 int64_t mos_offsite_expiry(mos_offsite *offsite, const struct mos_copy *copy);
 
-// How an alert of ours is told. `subject` tells two of a kind apart.
-void mos_offsite_raise(mos_offsite *offsite, const char *type, const char *subject, const char *backup_id, const char *message,
+// Alerts of ours. `subject` tells two of a kind apart.
+void mos_offsite_raise(mos_offsite *offsite, enum mos_alert_type type, const char *subject, const char *backup_id, const char *message,
                        char *const *hurt, size_t hurt_count);
-void mos_offsite_resolve(mos_offsite *offsite, const char *type, const char *subject);
+void mos_offsite_resolve(mos_offsite *offsite, enum mos_alert_type type, const char *subject);
 
 #endif

@@ -8,6 +8,7 @@
 #include "control/catalog/catalog.h"
 #include "control/job/queue.h"
 #include "control/key/kms.h"
+#include "control/offsite/offsite.h"
 #include "control/rpc/rpc.h"
 
 // All borrowed; must outlive the server they are added to.
@@ -15,6 +16,7 @@ struct mos_services {
     const mos_settings *settings;
     mos_catalog *catalog;
     mos_queue *queue;
+    mos_offsite *offsite;
     mos_access *access;
     mos_trail *trail;
     mos_kms *kms;
