@@ -6,7 +6,7 @@ packages=(
   # build
   gcc libc6-dev cmake ninja-build pkg-config protobuf-compiler libprotoc-dev protobuf-c-compiler libprotobuf-c-dev grpc-proto
   libgrpc-dev android-libboringssl-dev libzstd-dev libsqlite3-dev libsodium-dev libcurl4-openssl-dev
-  libssl-dev
+  libssl-dev libexpat1-dev libssh2-1-dev
   # tests
   libcunit1-dev python3 python3-venv sqlite3 rsync acl attr openssl binutils git ca-certificates chromium
   # database servers and their programs, which the tests start themselves

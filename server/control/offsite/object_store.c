@@ -2,12 +2,15 @@
 #include "control/offsite/object_store.h"
 
 #include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/buffer.h"
 #include "control/offsite/hash.h"
+#include "control/offsite/http.h"
 #include "control/offsite/store_internal.h"
 
 static const char *const provider_names[MOS_STORE_PROVIDERS] = {"LOCAL_REMOTE", "S3", "AZURE_BLOB", "GOOGLE_CLOUD", "SFTP", "MEMORY"};
@@ -117,6 +120,8 @@ mos_status mos_store_open(mos_store **out, const struct mos_store_options *optio
     switch (all.provider) {
     case MOS_STORE_LOCAL_REMOTE:
         return mos_store_open_local(out, &all, error);
+    case MOS_STORE_S3:
+        return mos_store_open_s3(out, &all, error);
     case MOS_STORE_MEMORY:
         return mos_store_open_memory(out, &all, error);
     default:
@@ -141,6 +146,33 @@ const char *mos_store_location(const mos_store *store) {
 
 const struct mos_store_capabilities *mos_store_capabilities_of(const mos_store *store) {
     return &store->capabilities;
+}
+
+void mos_store_wipe(char *secret) {
+    if (secret) {
+        sodium_memzero(secret, strlen(secret));
+        free(secret);
+    }
+}
+
+void mos_store_location_text(mos_store *store, const char *scheme, const struct mos_store_options *options) {
+    MOS_CLEANUP_BUFFER struct mos_buffer text = MOS_BUFFER_INIT(0);
+    const struct {
+        const char *name;
+        const char *value;
+    } queries[] = {{"region", options->provider == MOS_STORE_S3 ? options->region : ""},
+                   {"account", options->provider == MOS_STORE_AZURE_BLOB ? options->account : ""},
+                   {"endpoint", options->endpoint}};
+    mos_buffer_printf(&text, "%s://%s%s%s", scheme, options->bucket, *options->prefix ? "/" : "", options->prefix);
+    char before = '?';
+    for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++) {
+        if (*queries[i].value) {
+            mos_buffer_printf(&text, "%c%s=", before, queries[i].name);
+            mos_store_url_encode(&text, queries[i].value, true);
+            before = '&';
+        }
+    }
+    snprintf(store->location, sizeof(store->location), "%s", mos_buffer_text(&text));
 }
 
 mos_status mos_store_fail_cancelled(struct mos_error *error) {

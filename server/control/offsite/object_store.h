@@ -148,7 +148,7 @@ const struct mos_store_capabilities *mos_store_capabilities_of(const mos_store *
 struct mos_store_call {
     // Asked often, from any thread that works for the call; once true, the call ends soon with MOS_CANCELLED and leaves nothing behind.
     bool (*over)(void *argument);
-    // Told of bytes that were moved, as they are; parts that are sent again count again.
+    // Told of bytes as they move, from any such thread; what is sent again counts again.
     void (*moved)(void *argument, int64_t bytes);
     void *argument;
 };

@@ -38,6 +38,10 @@ struct mos_store {
 
 // One a provider; `options` are checked as far as they are common to all: text is never NULL, numbers have their defaults.
 mos_status mos_store_open_memory(mos_store **out, const struct mos_store_options *options, struct mos_error *error);
+mos_status mos_store_open_s3(mos_store **out, const struct mos_store_options *options, struct mos_error *error);
+mos_status mos_store_open_azure(mos_store **out, const struct mos_store_options *options, struct mos_error *error);
+mos_status mos_store_open_gcs(mos_store **out, const struct mos_store_options *options, struct mos_error *error);
+mos_status mos_store_open_sftp(mos_store **out, const struct mos_store_options *options, struct mos_error *error);
 mos_status mos_store_open_local(mos_store **out, const struct mos_store_options *options, struct mos_error *error);
 
 static inline bool mos_store_over(const struct mos_store_call *call) {
@@ -50,6 +54,10 @@ static inline void mos_store_moved(const struct mos_store_call *call, int64_t by
     }
 }
 
+// Text that is secret: zeroed and freed; NULL is allowed.
+void mos_store_wipe(char *secret);
+// The location of a store in a bucket, as mos_store_options_from_location reads it.
+void mos_store_location_text(mos_store *store, const char *scheme, const struct mos_store_options *options);
 mos_status mos_store_fail_cancelled(struct mos_error *error);
 // Exactly `size_bytes` of a source from `offset_bytes` of it on; MOS_CORRUPT where it is shorter.
 mos_status mos_store_source_read(const struct mos_store_source *source, int64_t offset_bytes, void *out, size_t size_bytes,
