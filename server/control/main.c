@@ -501,6 +501,22 @@ static mos_status prove_first(struct program *program, int64_t began_ns, struct 
     return status;
 }
 
+// Whoever brings a lost server back holds its keys, and must get in.
+static mos_status give_token(struct program *program, struct mos_error *error) {
+    const char *token_file = mos_setting_text(program->settings, MOS_SETTING_MOSAAJII_TOKEN_FILE);
+    const struct mos_access_options options = {.jwt_secret = "", .client_roles = ""};
+    bool made = false;
+    mos_status status = mos_access_create(&program->access, program->catalog, &options, error);
+    if (status == MOS_OK) {
+        status = mos_access_recover_admin(program->access, token_file, &made, error);
+    }
+    if (made) {
+        mos_trail_note(program->trail, "Server.RecoveryToken", "", MOS_OK, NULL, 0);
+        printf("An administrator's token was written to %s.\n", token_file);
+    }
+    return status;
+}
+
 static mos_status bring_back(struct program *program, const char *from, struct mos_error *error) {
     MOS_CLEANUP_FREE char *catalog = join(program->home, "catalog.db");
     const struct mos_offsite_lost lost = {
@@ -549,6 +565,9 @@ static mos_status rebuild_catalog(struct program *program, const char *from, str
         printf("The catalog is back, with %lld %s, %.1f seconds after the start.\n", (long long)count, count == 1 ? "backup" : "backups",
                seconds_since(began_ns));
         fflush(stdout);
+        status = give_token(program, error);
+    }
+    if (status == MOS_OK) {
         status = prove_first(program, began_ns, error);
     }
     return status;

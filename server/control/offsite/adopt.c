@@ -167,10 +167,11 @@ mos_status mos_offsite_find(const struct mos_offsite_lost *lost, struct mos_offs
     MOS_CLEANUP_STORE mos_store *store = NULL;
     struct mos_store_options options;
     *out = (struct mos_offsite_found){0};
-    mos_status status = mos_store_options_from_location(lost->settings, lost->from, arena, &options, error);
+    mos_status status = mos_offsite_source(lost->settings, lost->from, arena, &options, error);
     if (status == MOS_OK) {
         status = mos_store_open(&store, &options, error);
     }
+    store = status == MOS_OK ? mos_store_with_retry(store, NULL) : NULL;
     if (status == MOS_OK && mkdir(lost->engine->repository, 0700) != 0 && errno != EEXIST) {
         status = mos_fail_errno(error, errno, "making the repository's folder %s", lost->engine->repository);
     }
@@ -338,10 +339,11 @@ mos_status mos_offsite_adopt(mos_offsite *offsite, const char *from, const mos_s
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     MOS_CLEANUP_STORE mos_store *store = NULL;
     struct mos_store_options options;
-    mos_status status = mos_store_options_from_location(settings, from, arena, &options, error);
+    mos_status status = mos_offsite_source(settings, from, arena, &options, error);
     if (status == MOS_OK) {
         status = mos_store_open(&store, &options, error);
     }
+    store = status == MOS_OK ? mos_store_with_retry(store, NULL) : NULL;
     if (status != MOS_OK) {
         return status;
     }

@@ -1,280 +1,13 @@
-// Taking copies away, and what is left behind; keeping locks and keys as they must be.
+// What is done to the copies of a place by itself: their ends, their locks, their keys, and what nobody needs any more.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "control/offsite/name_set.h"
-#include "control/offsite/offsite_internal.h"
+#include "control/offsite/removal.h"
 
-enum { LIST_PAGE = 1000, SWEEP_AGE_SECONDS = 86400 };
-
-// ---- What the copies need ----
-
-struct needed {
-    mos_offsite *offsite;
-    const char *except;
-    struct mos_name_set names;
-    // Backups whose copy has a list of objects.
-    struct mos_name_set manifests;
-    mos_status status;
-    struct mos_error error;
-};
-
-static bool add_needed(const struct mos_copy *copy, void *argument) {
-    struct needed *needed = argument;
-    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
-    const mos_object_list *list = NULL;
-    // Whoever gave up needs nothing any more; asked for again, it sends all of it again.
-    if (strcmp(copy->id, needed->except) == 0 || copy->status == MOS_COPY_FAILED) {
-        return true;
-    }
-    needed->status = mos_offsite_read_objects(needed->offsite, copy->id, arena, &list, &needed->error);
-    for (size_t i = 0; list && i < list->n_objects; i++) {
-        mos_name_set_add(&needed->names, list->objects[i]->name);
-    }
-    if (list && list->n_objects > 0) {
-        mos_name_set_add(&needed->manifests, list->objects[list->n_objects - 1]->name);
-    }
-    return needed->status == MOS_OK;
-}
-
-static mos_status find_needed(struct mos_offsite_place *place, const char *except, struct needed *out, struct mos_error *error) {
-    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
-    *out = (struct needed){.offsite = place->offsite, .except = except};
-    mos_status status = mos_catalog_read_begin(place->offsite->options.catalog, &session, error);
-    if (status == MOS_OK) {
-        status = mos_catalog_each_copy(session, place->url, add_needed, out, error);
-    }
-    if (status == MOS_OK && out->status != MOS_OK) {
-        *error = out->error;
-        status = out->status;
-    }
-    return status;
-}
-
-static void free_needed(struct needed *needed) {
-    mos_name_set_free(&needed->names);
-    mos_name_set_free(&needed->manifests);
-}
-
-// All names at the place, page by page, to `visit`.
-static mos_status each_object(struct mos_offsite_place *place, const char *prefix, const struct mos_store_call *call,
-                              mos_status (*visit)(const struct mos_store_object *object, void *argument, struct mos_error *error),
-                              void *argument, struct mos_error *error) {
-    char after[MOS_STORE_NAME_LIMIT + 512] = "";
-    for (bool more = true; more;) {
-        MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
-        struct mos_store_page page = {0};
-        mos_status status = mos_store_list(place->store, prefix, *after ? after : NULL, LIST_PAGE, arena, &page, call, error);
-        for (size_t i = 0; i < page.count && status == MOS_OK; i++) {
-            status = visit(&page.objects[i], argument, error);
-        }
-        if (status != MOS_OK) {
-            return status;
-        }
-        more = page.next != NULL;
-        if (more && snprintf(after, sizeof(after), "%s", page.next) >= (int)sizeof(after)) {
-            return mos_fail(error, MOS_INTERNAL, "the list of %s cannot be gone on with", place->url);
-        }
-    }
-    return MOS_OK;
-}
-
-// A manifest there that no copy of ours accounts for: its packs are unknown, so nothing that it may need is taken away.
-static mos_status find_stranger(const struct mos_store_object *object, void *argument, struct mos_error *error) {
-    const struct needed *needed = argument;
-    return mos_name_set_has(&needed->manifests, object->name)
-               ? MOS_OK
-               : mos_fail(error, MOS_FAILED_PRECONDITION, "%s lies there and no copy is known that it belongs to; what it needs stays",
-                          object->name);
-}
-
-// ---- Taking away ----
-
-static bool is_shared(const char *name) {
-    return strncmp(name, "packs/", 6) == 0 || strncmp(name, "moved/", 6) == 0;
-}
-
-static bool belongs_to_repository(const char *name) {
-    return strncmp(name, "repository", 10) == 0 || strncmp(name, "keys/repository/", 16) == 0;
-}
-
-struct removal {
-    struct mos_offsite_place *place;
-    const struct mos_store_call *call;
-    int64_t bytes;
-    int64_t objects;
-};
-
-// The catalog forgets it first: an object that is thought to be gone is only sent again.
-static mos_status take_away(struct removal *removal, const char *name, int64_t size_bytes, struct mos_error *error) {
-    char *const names[] = {(char *)name};
-    mos_status status = mos_offsite_forget_objects(removal->place->offsite, removal->place->url, names, 1, error);
-    if (status == MOS_OK) {
-        status = mos_store_delete(removal->place->store, name, removal->call, error);
-    }
-    if (status == MOS_OK) {
-        removal->bytes += size_bytes;
-        removal->objects++;
-    }
-    return status;
-}
-
-// Manifest and keys of a copy: without them it is none any more.
-static mos_status take_manifest(struct removal *removal, const mos_object_list *list, struct mos_error *error) {
-    const mos_stored_object *manifest = list->objects[list->n_objects - 1];
-    mos_status status = take_away(removal, manifest->name, manifest->size, error);
-    for (size_t i = 0; i + 1 < list->n_objects && status == MOS_OK; i++) {
-        const mos_stored_object *object = list->objects[i];
-        if (!is_shared(object->name) && !belongs_to_repository(object->name)) {
-            status = take_away(removal, object->name, object->size, error);
-        }
-    }
-    return status;
-}
-
-static mos_status take_packs(struct removal *removal, const char *copy_id, const mos_object_list *list, struct mos_error *error) {
-    struct needed needed;
-    mos_status status = find_needed(removal->place, copy_id, &needed, error);
-    if (status == MOS_OK) {
-        status = each_object(removal->place, "backups/", removal->call, find_stranger, &needed, error);
-    }
-    for (size_t i = 0; i < list->n_objects && status == MOS_OK; i++) {
-        const mos_stored_object *object = list->objects[i];
-        if (is_shared(object->name) && !mos_name_set_has(&needed.names, object->name)) {
-            status = take_away(removal, object->name, object->size, error);
-        }
-    }
-    free_needed(&needed);
-    return status;
-}
-
-static void settle_deletion(mos_offsite *offsite, struct mos_copy *copy, const struct mos_offsite_caller *caller, mos_status result,
-                            const char *details) {
-    const struct mos_offsite_end end = {.copy = copy,
-                                        .job_id = "",
-                                        .action = MOS_COPY_DELETE,
-                                        .copy_id = copy->id,
-                                        .backup_id = copy->backup_id,
-                                        .caller = caller,
-                                        .result = result,
-                                        .details = details};
-    struct mos_error error;
-    if (mos_offsite_record_end(offsite, &end, &error) != MOS_OK) {
-        mos_log_error("a deletion offsite could not be recorded", MOS_TEXT("copy", copy->id), MOS_TEXT("reason", error.message));
-    }
-}
-
-// With the place's work held where `packs`.
-static mos_status delete_copy(struct mos_offsite_place *place, struct mos_copy *copy, const struct mos_offsite_caller *caller, bool packs,
-                              const struct mos_store_call *call, int64_t *out_bytes, struct mos_error *error) {
-    mos_offsite *offsite = place->offsite;
-    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
-    struct removal removal = {.place = place, .call = call};
-    const mos_object_list *list = NULL;
-    struct mos_error cause = {0};
-    mos_status status = mos_offsite_read_objects(offsite, copy->id, arena, &list, error);
-    if (status == MOS_OK && list && list->n_objects > 0) {
-        status = take_manifest(&removal, list, error);
-    }
-    if (status != MOS_OK) {
-        if (status == MOS_FAILED_PRECONDITION || status == MOS_PERMISSION_DENIED) {
-            copy->refused = true;
-            copy->message = mos_arena_printf(arena, "The provider refuses to delete it: %s", error->message);
-        }
-        settle_deletion(offsite, copy, caller, status, error->message);
-        return status;
-    }
-    copy->status = MOS_COPY_DELETED;
-    copy->message = "";
-    copy->refused = false;
-    settle_deletion(offsite, copy, caller, MOS_OK, "");
-    // What stays behind is what nobody needs: the next cleanup finds it.
-    if (list && packs && take_packs(&removal, copy->id, list, &cause) != MOS_OK) {
-        mos_log_warning("objects of a deleted copy stay for now", MOS_TEXT("copy", copy->id), MOS_TEXT("reason", cause.message));
-    }
-    *out_bytes = removal.bytes;
-    return MOS_OK;
-}
-
-mos_status mos_offsite_delete(mos_offsite *offsite, const char *copy_id, const struct mos_offsite_caller *caller, int64_t *out_freed_bytes,
-                              bool *out_pending, struct mos_error *error) {
-    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
-    struct mos_copy copy;
-    mos_status status = mos_offsite_read_copy(offsite, copy_id, arena, &copy, error);
-    struct mos_offsite_place *place = status == MOS_OK ? mos_offsite_place_of(offsite, copy.place) : NULL;
-    if (status != MOS_OK) {
-        return status;
-    }
-    if (copy.status == MOS_COPY_DELETED) {
-        return mos_fail(error, MOS_FAILED_PRECONDITION, "the copy is deleted already");
-    }
-    if (copy.status == MOS_COPY_UPLOADING) {
-        return mos_fail(error, MOS_FAILED_PRECONDITION, "the copy is being sent now; cancel its job or wait for its end");
-    }
-    if (!place) {
-        return mos_fail(error, MOS_FAILED_PRECONDITION, "the copy lies at %s, which is no location of this server now", copy.place);
-    }
-    if (copy.locked_until_unix_ns > mos_now_unix_ns()) {
-        char until[MOS_TIME_TEXT_BYTES];
-        mos_time_format(copy.locked_until_unix_ns, until);
-        return mos_fail(error, MOS_FAILED_PRECONDITION, "the copy is locked until %s: nobody may delete it before", until);
-    }
-    const struct mos_store_call call = {.over = mos_offsite_over, .argument = offsite};
-    bool free_now = pthread_mutex_trylock(&place->work) == 0;
-    status = delete_copy(place, &copy, caller, free_now, &call, out_freed_bytes, error);
-    if (free_now) {
-        pthread_mutex_unlock(&place->work);
-    } else {
-        pthread_mutex_lock(&offsite->mutex);
-        place->tidy_due = true;
-        pthread_mutex_unlock(&offsite->mutex);
-    }
-    *out_pending = !free_now;
-    mos_offsite_wake(offsite);
-    return status;
-}
-
-// ---- The copies of a place ----
-
-struct copies {
-    struct mos_offsite_place *place;
-    mos_arena *arena;
-    struct mos_copy *copies;
-    size_t count;
-    size_t capacity;
-};
-
-static bool collect(const struct mos_copy *copy, void *argument) {
-    struct copies *list = argument;
-    if (list->count == list->capacity) {
-        list->capacity = list->capacity ? 2 * list->capacity : 64;
-        struct mos_copy *copies = mos_arena_array(list->arena, struct mos_copy, list->capacity);
-        if (list->count) {
-            memcpy(copies, list->copies, list->count * sizeof(*copies));
-        }
-        list->copies = copies;
-    }
-    struct mos_copy *kept = &list->copies[list->count++];
-    *kept = *copy;
-    kept->id = mos_arena_strdup(list->arena, copy->id);
-    kept->backup_id = mos_arena_strdup(list->arena, copy->backup_id);
-    kept->place = list->place->url;
-    kept->created_by = mos_arena_strdup(list->arena, copy->created_by);
-    kept->checksum = mos_arena_strdup(list->arena, copy->checksum);
-    kept->policy = mos_arena_strdup(list->arena, copy->policy);
-    kept->message = mos_arena_strdup(list->arena, copy->message);
-    return true;
-}
-
-static mos_status list_copies(struct mos_offsite_place *place, mos_arena *arena, struct copies *out, struct mos_error *error) {
-    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
-    *out = (struct copies){.place = place, .arena = arena};
-    mos_status status = mos_catalog_read_begin(place->offsite->options.catalog, &session, error);
-    return status == MOS_OK ? mos_catalog_each_copy(session, place->url, collect, out, error) : status;
-}
+enum { SWEEP_AGE_SECONDS = 86400 };
 
 // ---- Keys ----
 
@@ -321,12 +54,12 @@ static mos_status replace_keys(struct key_sync *sync, const struct mos_copy *cop
         status = mos_offsite_put_objects(sync->place->offsite, copy->id, (struct mos_blob){data, size_bytes}, error);
     }
     // The new ones are there: the old ones may go. Those of the repository are the other copies' too, until their turn comes.
-    struct removal removal = {.place = sync->place, .call = sync->call};
+    struct mos_removal removal = {.place = sync->place, .call = sync->call};
     for (size_t i = 0; i < old->n_objects && status == MOS_OK; i++) {
         const char *name = old->objects[i]->name;
         struct mos_error refused = {0};
-        if (is_key(name) && !belongs_to_repository(name) && !mos_name_set_has(&kept, name) &&
-            take_away(&removal, name, 0, &refused) == MOS_CANCELLED) {
+        if (is_key(name) && !mos_removal_is_repository(name) && !mos_name_set_has(&kept, name) &&
+            mos_removal_take(&removal, name, 0, &refused) == MOS_CANCELLED) {
             status = mos_fail(error, MOS_CANCELLED, "broken off");
         }
     }
@@ -363,8 +96,8 @@ void mos_offsite_sync_keys(struct mos_offsite_place *place) {
     const struct mos_store_call call = {.over = mos_offsite_over, .argument = offsite};
     struct key_sync sync = {.place = place, .call = &call};
     struct mos_error error = {0};
-    struct copies copies = {0};
-    mos_status status = list_copies(place, arena, &copies, &error);
+    struct mos_copies copies = {0};
+    mos_status status = mos_removal_copies(place, arena, &copies, &error);
     for (size_t i = 0; i < copies.count && status == MOS_OK; i++) {
         status = sync_copy(&copies.copies[i], &sync, &error);
     }
@@ -382,39 +115,29 @@ void mos_offsite_sync_keys(struct mos_offsite_place *place) {
 // ---- Cleanup ----
 
 struct cleanup {
-    struct needed needed;
-    struct removal removal;
+    struct mos_needed needed;
+    struct mos_removal removal;
     // Names that are at the place.
     struct mos_name_set there;
 };
 
 static bool is_ours(const char *name) {
-    return is_shared(name) || is_key(name) || strncmp(name, "backups/", 8) == 0;
+    return mos_removal_is_shared(name) || is_key(name) || strncmp(name, "backups/", 8) == 0;
 }
 
 static mos_status clean_object(const struct mos_store_object *object, void *argument, struct mos_error *error) {
     struct cleanup *cleanup = argument;
     mos_name_set_add(&cleanup->there, object->name);
-    if (!is_ours(object->name) || belongs_to_repository(object->name) || mos_name_set_has(&cleanup->needed.names, object->name)) {
+    if (!is_ours(object->name) || mos_removal_is_repository(object->name) || mos_name_set_has(&cleanup->needed.names, object->name)) {
         return MOS_OK;
     }
     struct mos_error refused = {0};
-    mos_status status = take_away(&cleanup->removal, object->name, object->size_bytes, &refused);
+    mos_status status = mos_removal_take(&cleanup->removal, object->name, object->size_bytes, &refused);
     // A lock of an earlier copy may hold it: a later cleanup takes it.
     if (status == MOS_OK || status == MOS_FAILED_PRECONDITION || status == MOS_PERMISSION_DENIED) {
         return MOS_OK;
     }
     return mos_fail(error, status, "%s", refused.message);
-}
-
-// Locks and holds of the backup here are honoured there.
-static bool is_held(mos_offsite *offsite, const struct mos_copy *copy) {
-    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
-    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
-    struct mos_backup backup;
-    return mos_catalog_read_begin(offsite->options.catalog, &session, NULL) != MOS_OK ||
-           (mos_catalog_get_backup(session, copy->backup_id, arena, &backup, NULL) == MOS_OK &&
-            (backup.legal_hold || backup.locked_until_unix_ns > mos_now_unix_ns()));
 }
 
 static void put_copy(mos_offsite *offsite, const struct mos_copy *copy) {
@@ -428,7 +151,7 @@ static mos_status expire(struct mos_offsite_place *place, struct mos_copy *copy,
     static const struct mos_offsite_caller retention = {"", ""};
     int64_t bytes = 0;
     bool was_refused = copy->refused;
-    mos_status status = delete_copy(place, copy, &retention, false, call, &bytes, error);
+    mos_status status = mos_removal_copy(place, copy, &retention, false, call, &bytes, error);
     if (status == MOS_FAILED_PRECONDITION || status == MOS_PERMISSION_DENIED) {
         if (!was_refused) {
             mos_log_warning("the provider refuses to delete an expired copy", MOS_TEXT("copy", copy->id), MOS_TEXT("reason", error->message));
@@ -487,7 +210,7 @@ static mos_status archive(struct mos_offsite_place *place, struct mos_copy *copy
     }
     mos_status status = mos_offsite_read_objects(place->offsite, copy->id, arena, &list, error);
     for (size_t i = 0; list && i < list->n_objects && status == MOS_OK; i++) {
-        if (is_shared(list->objects[i]->name)) {
+        if (mos_removal_is_shared(list->objects[i]->name)) {
             status = mos_store_archive(place->store, list->objects[i]->name, call, error);
         }
     }
@@ -508,7 +231,7 @@ static mos_status look_after_copy(struct mos_offsite_place *place, struct mos_co
         copy->expires_at_unix_ns = expires_ns;
         put_copy(place->offsite, copy);
     }
-    bool expired = expires_ns && expires_ns <= now_ns && !is_held(place->offsite, copy);
+    bool expired = expires_ns && expires_ns <= now_ns && !mos_removal_is_held(place->offsite, copy);
     if (expired) {
         // Refused once, it is not tried again by itself; locked by us, it waits.
         return copy->refused || copy->locked_until_unix_ns > now_ns ? MOS_OK : expire(place, copy, call, error);
@@ -546,22 +269,22 @@ static mos_status look_for_losses(struct mos_offsite_place *place, struct mos_co
 static mos_status clean(struct mos_offsite_place *place, const struct mos_store_call *call, struct mos_error *error) {
     struct cleanup cleanup = {.removal = {.place = place, .call = call}};
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
-    struct copies copies;
-    mos_status status = find_needed(place, "", &cleanup.needed, error);
+    struct mos_copies copies;
+    mos_status status = mos_removal_needed(place, "", &cleanup.needed, error);
     if (status == MOS_OK) {
-        status = each_object(place, "backups/", call, find_stranger, &cleanup.needed, error);
+        status = mos_removal_each_object(place, "backups/", call, mos_removal_stranger, &cleanup.needed, error);
         // Nothing is taken away then.
         if (status == MOS_FAILED_PRECONDITION) {
             mos_log_warning("nothing is cleaned up offsite", MOS_TEXT("location", place->name), MOS_TEXT("reason", error->message));
-            free_needed(&cleanup.needed);
+            mos_removal_needed_free(&cleanup.needed);
             return MOS_OK;
         }
     }
     if (status == MOS_OK) {
-        status = each_object(place, "", call, clean_object, &cleanup, error);
+        status = mos_removal_each_object(place, "", call, clean_object, &cleanup, error);
     }
     if (status == MOS_OK) {
-        status = list_copies(place, arena, &copies, error);
+        status = mos_removal_copies(place, arena, &copies, error);
     }
     for (size_t i = 0; status == MOS_OK && i < copies.count; i++) {
         status = look_for_losses(place, &copies.copies[i], &cleanup.there, error);
@@ -570,7 +293,7 @@ static mos_status clean(struct mos_offsite_place *place, const struct mos_store_
         mos_log_info("cleaned up offsite", MOS_TEXT("location", place->name), MOS_NUMBER("objects", cleanup.removal.objects),
                      MOS_NUMBER("bytes", cleanup.removal.bytes));
     }
-    free_needed(&cleanup.needed);
+    mos_removal_needed_free(&cleanup.needed);
     mos_name_set_free(&cleanup.there);
     return status;
 }
@@ -579,11 +302,11 @@ void mos_offsite_tidy(struct mos_offsite_place *place) {
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     const struct mos_store_call call = {.over = mos_offsite_over, .argument = place->offsite};
     struct mos_error error = {0};
-    struct copies copies = {0};
+    struct mos_copies copies = {0};
     int removed = 0;
     mos_status status = mos_offsite_claim(place, &call, &error);
     if (status == MOS_OK) {
-        status = list_copies(place, arena, &copies, &error);
+        status = mos_removal_copies(place, arena, &copies, &error);
     }
     for (size_t i = 0; i < copies.count && status == MOS_OK; i++) {
         status = look_after_copy(place, &copies.copies[i], &call, &error);

@@ -12,12 +12,37 @@
 
 // ---- Making and taking apart ----
 
+// A place that asks for patience, or is cut off for a moment.
+static void tell_retry(void *argument, int failed_tries, int pause_ms, const struct mos_error *why) {
+    const struct mos_offsite_place *place = argument;
+    mos_log_info("an offsite location is tried again", MOS_TEXT("location", place->name), MOS_NUMBER("tries", failed_tries),
+                 MOS_NUMBER("pause_ms", pause_ms), MOS_TEXT("reason", why->message));
+}
+
+mos_status mos_offsite_source(const mos_settings *settings, const char *from, mos_arena *arena, struct mos_store_options *out,
+                              struct mos_error *error) {
+    mos_status status = mos_store_options_from_location(settings, from, arena, out, error);
+    bool same = status == MOS_OK && strcmp(mos_setting_text(settings, MOS_SETTING_OFFSITE_PROVIDER),
+                                           mos_store_provider_name(out->provider)) == 0;
+    if (same && (!out->endpoint || !*out->endpoint)) {
+        out->endpoint = mos_setting_text(settings, MOS_SETTING_OFFSITE_ENDPOINT);
+    }
+    if (same && (!out->region || !*out->region)) {
+        out->region = mos_setting_text(settings, MOS_SETTING_OFFSITE_REGION);
+    }
+    return status;
+}
+
 static mos_status open_store(mos_offsite *offsite, const struct mos_store_options *options, const char *name, struct mos_error *error) {
     struct mos_offsite_place *place = &offsite->places[offsite->place_count];
-    mos_status status = mos_store_open(&place->store, options, error);
+    mos_store *store = NULL;
+    mos_status status = mos_store_open(&store, options, error);
     if (status != MOS_OK) {
         return status;
     }
+    const struct mos_store_retry retry = {.retrying = tell_retry, .argument = place};
+    store = offsite->limit ? mos_store_with_limit(store, offsite->limit) : store;
+    place->store = mos_store_with_retry(mos_store_with_metrics(store), &retry);
     place->offsite = offsite;
     place->name = name;
     place->provider = mos_provider_from_word(mos_store_provider_name(options->provider));
@@ -41,7 +66,7 @@ static mos_status open_source(mos_offsite *offsite, struct mos_error *error) {
     if (!offsite->options.from) {
         return MOS_OK;
     }
-    mos_status status = mos_store_options_from_location(offsite->options.settings, offsite->options.from, arena, &options, error);
+    mos_status status = mos_offsite_source(offsite->options.settings, offsite->options.from, arena, &options, error);
     if (status == MOS_OK) {
         status = open_store(offsite, &options, "source", error);
     }
@@ -73,7 +98,11 @@ static mos_status open_places(mos_offsite *offsite, struct mos_error *error) {
     if (replica && !primary) {
         return mos_fail_field(error, "OFFSITE_REPLICA_PROVIDER", "OFFSITE_REPLICA_PROVIDER is set, but OFFSITE_PROVIDER is not");
     }
-    mos_status status = primary ? open_place(offsite, false, error) : MOS_OK;
+    mos_status status =
+        mos_store_limit_create(&offsite->limit, "OFFSITE_BANDWIDTH", mos_setting_text(settings, MOS_SETTING_OFFSITE_BANDWIDTH), error);
+    if (status == MOS_OK && primary) {
+        status = open_place(offsite, false, error);
+    }
     if (status == MOS_OK && replica) {
         status = open_place(offsite, true, error);
     }
@@ -91,6 +120,8 @@ static void close_places(mos_offsite *offsite) {
         pthread_mutex_destroy(&offsite->places[i].work);
     }
     offsite->place_count = 0;
+    mos_store_limit_free(offsite->limit);
+    offsite->limit = NULL;
 }
 
 mos_status mos_offsite_check(const mos_settings *settings, struct mos_error *error) {

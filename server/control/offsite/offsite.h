@@ -126,7 +126,7 @@ const char *mos_offsite_replica(const mos_offsite *offsite);
 
 struct mos_offsite_lost {
     const mos_settings *settings;
-    // As mos_store_options_from_location takes it.
+    // As mos_store_options_from_location takes it; endpoint and region may be those of the settings.
     const char *from;
     const struct mos_engine *engine;
     // Where catalog.db is to be.

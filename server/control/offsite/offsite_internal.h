@@ -9,6 +9,7 @@
 
 #include "control/offsite/object_store.h"
 #include "control/offsite/offsite.h"
+#include "control/offsite/wrappers.h"
 
 typedef Mosaajii__Engine__V1__BackupObjects mos_object_list;
 typedef Mosaajii__Engine__V1__StoredObject mos_stored_object;
@@ -24,6 +25,7 @@ struct mos_offsite_place {
     const char *name;
     int provider;
     char *url;
+    // With what goes around it: limit, metrics, retry.
     mos_store *store;
     // Held by whoever writes or takes away at the place.
     pthread_mutex_t work;
@@ -69,6 +71,8 @@ struct mos_offsite {
     struct mos_offsite_options options;
     struct mos_offsite_place places[MOS_OFFSITE_PLACES];
     size_t place_count;
+    // Of all places together.
+    struct mos_store_limit *limit;
     int parallel;
     int64_t lock_ns;
     int64_t retry_ns;
@@ -94,6 +98,12 @@ struct mos_offsite {
     // One backup is brought back by one at a time.
     pthread_mutex_t bringing;
 };
+
+// ---- offsite.c ----
+
+// A location as --from names it; an endpoint and a region that it does not say are those of OFFSITE_*, where that is the same provider.
+mos_status mos_offsite_source(const mos_settings *settings, const char *from, mos_arena *arena, struct mos_store_options *out,
+                              struct mos_error *error);
 
 // ---- record.c: what happens to copies, each change one transaction ----
 
