@@ -29,8 +29,8 @@ typedef API(OffsitePolicy) api_policy;
 // ---- Finding ----
 
 // Up to `limit` of them, newest first; *out_more where there are others.
-static mos_status fetch_list(struct mos_cli *cli, API(ListOffsiteBackupsRequest) * request, size_t limit, api_copy ***out, size_t *out_count,
-                             bool *out_more, struct mos_error *error) {
+static mos_status fetch_list(struct mos_cli *cli, API(ListOffsiteBackupsRequest) * request, size_t limit, api_copy ***out,
+                             size_t *out_count, bool *out_more, struct mos_error *error) {
     api_copy **all = mos_arena_array(cli->arena, api_copy *, limit);
     size_t count = 0;
     mos_status status = MOS_OK;
@@ -66,14 +66,15 @@ static mos_status find_copy(struct mos_cli *cli, const char *text, api_copy **ou
     bool more, latest = strcmp(text, "latest") == 0;
     mos_status status = fetch_list(cli, &request, MOST, &all, &count, &more, error);
     for (size_t i = 0; i < count && status == MOS_OK; i++) {
-        bool complete = all[i]->status == API_WORD(OFFSITE_BACKUP__STATUS__COMPLETED) ||
-                        all[i]->status == API_WORD(OFFSITE_BACKUP__STATUS__ARCHIVED);
+        bool complete =
+            all[i]->status == API_WORD(OFFSITE_BACKUP__STATUS__COMPLETED) || all[i]->status == API_WORD(OFFSITE_BACKUP__STATUS__ARCHIVED);
         if (begins(all[i]->id, text)) {
             if (best && strcmp(best->id, all[i]->id) != 0 && begins(best->id, text)) {
                 return mos_fail_field(error, "id", "several offsite backups begin with \"%.64s\"; give more of it", text);
             }
             best = all[i];
-        } else if ((begins(all[i]->backup_id, text) || (latest && complete)) && (!best || (complete && !begins(best->id, text) && !latest))) {
+        } else if ((begins(all[i]->backup_id, text) || (latest && complete)) &&
+                   (!best || (complete && !begins(best->id, text) && !latest))) {
             if (best && strcmp(best->backup_id, all[i]->backup_id) != 0) {
                 return mos_fail_field(error, "id", "several backups begin with \"%.64s\"; give more of it", text);
             }
@@ -94,14 +95,9 @@ static mos_status get_copy(struct mos_cli *cli, const char *id, api_copy **out, 
 // ---- Printing ----
 
 static void print_list(struct mos_cli *cli, api_copy *const *copies, size_t count) {
-    static const struct mos_column columns[] = {{.title = "ID"},
-                                                {.title = "BACKUP"},
-                                                {.title = "STATUS", .status = true},
-                                                {.title = "REPLICATION"},
-                                                {.title = "UPLOADED"},
-                                                {.title = "SIZE", .right = true},
-                                                {.title = "LOCATION"},
-                                                {.title = "MESSAGE"}};
+    static const struct mos_column columns[] = {{.title = "ID"},          {.title = "BACKUP"},   {.title = "STATUS", .status = true},
+                                                {.title = "REPLICATION"}, {.title = "UPLOADED"}, {.title = "SIZE", .right = true},
+                                                {.title = "LOCATION"},    {.title = "MESSAGE"}};
     const char **ids = mos_arena_array(cli->arena, const char *, 2 * count + 1);
     for (size_t i = 0; i < count; i++) {
         ids[2 * i] = copies[i]->id;
@@ -192,7 +188,8 @@ int mos_offsite_upload(struct mos_cli *cli) {
         mos_cli_print_json(&copy->base);
     } else {
         printf("%s\n", mos_terminal_escape(cli->arena, copy->id));
-        fprintf(stderr, "The copy is made in the background. Look at it: mosaajii offsite show %s\n", mos_terminal_escape(cli->arena, copy->id));
+        fprintf(stderr, "The copy is made in the background. Look at it: mosaajii offsite show %s\n",
+                mos_terminal_escape(cli->arena, copy->id));
     }
     return MOS_EXIT_DONE;
 }
@@ -399,7 +396,8 @@ int mos_offsite_locations(struct mos_cli *cli) {
 
 // Without options: all policies. With: changes the one that is named.
 int mos_offsite_policy(struct mos_cli *cli) {
-    static const struct mos_column columns[] = {{.title = "NAME"}, {.title = "KEPT", .right = true}, {.title = "ARCHIVED AFTER", .right = true}};
+    static const struct mos_column columns[] = {
+        {.title = "NAME"}, {.title = "KEPT", .right = true}, {.title = "ARCHIVED AFTER", .right = true}};
     struct mos_error error = {0};
     struct mos_rpc_call_options options = mos_cli_quick(cli);
     int64_t days = -1, archive = -1;
@@ -414,7 +412,8 @@ int mos_offsite_policy(struct mos_cli *cli) {
         status = mos_fail_field(&error, "name", "which policy is to change is missing; see mosaajii offsite policy --help");
     }
     if (status == MOS_OK) {
-        status = api_offsite_service(list_offsite_policies)(mos_client_channel(cli->client), &options, &request, cli->arena, &response, &error);
+        status =
+            api_offsite_service(list_offsite_policies)(mos_client_channel(cli->client), &options, &request, cli->arena, &response, &error);
     }
     api_policy *chosen = NULL;
     for (size_t i = 0; status == MOS_OK && name && i < response->n_policies; i++) {
@@ -428,7 +427,8 @@ int mos_offsite_policy(struct mos_cli *cli) {
         chosen->retention_days = days >= 0 ? (int32_t)days : chosen->retention_days;
         chosen->archive_after_days = archive >= 0 ? (int32_t)archive : chosen->archive_after_days;
         change.policy = chosen;
-        status = api_offsite_service(update_offsite_policy)(mos_client_channel(cli->client), &options, &change, cli->arena, &chosen, &error);
+        status =
+            api_offsite_service(update_offsite_policy)(mos_client_channel(cli->client), &options, &change, cli->arena, &chosen, &error);
     }
     if (status != MOS_OK) {
         return mos_cli_fail(cli, &error);

@@ -37,8 +37,10 @@ static const char help[] =
     "\n"
     "  --print-config     show every setting, its value and where it came from\n"
     "  --rebuild-catalog  read the backups of the repository back into the catalog, and end\n"
-    "  --from LOCATION    bring them back from there first, for a machine whose home is lost: s3://BUCKET/PREFIX, azure://CONTAINER/PREFIX,\n"
-    "                     gs://BUCKET/PREFIX, sftp://USER@HOST/PATH or file:///PATH, with the credentials of the settings; the keyring, or\n"
+    "  --from LOCATION    bring them back from there first, for a machine whose home is lost: s3://BUCKET/PREFIX, "
+    "azure://CONTAINER/PREFIX,\n"
+    "                     gs://BUCKET/PREFIX, sftp://USER@HOST/PATH or file:///PATH, with the credentials of the settings; the keyring, "
+    "or\n"
     "                     an escrow copy of it with MOSAAJII_KEYRING_PASSPHRASE, must lie at MOSAAJII_HOME/keys/keyring\n"
     "  --version          show the version\n"
     "  --help             show this\n"
@@ -519,17 +521,18 @@ static mos_status give_token(struct program *program, struct mos_error *error) {
 
 static mos_status bring_back(struct program *program, const char *from, struct mos_error *error) {
     MOS_CLEANUP_FREE char *catalog = join(program->home, "catalog.db");
-    const struct mos_offsite_lost lost = {
-        .settings = program->settings, .from = from, .engine = &program->engine, .catalog = catalog};
+    const struct mos_offsite_lost lost = {.settings = program->settings, .from = from, .engine = &program->engine, .catalog = catalog};
     struct mos_offsite_found found;
     if (access(program->keyring, R_OK) != 0) {
         return mos_fail(error, MOS_FAILED_PRECONDITION,
-                        "there is no keyring at %s: put it there, or an escrow copy of it with MOSAAJII_KEYRING_PASSPHRASE", program->keyring);
+                        "there is no keyring at %s: put it there, or an escrow copy of it with MOSAAJII_KEYRING_PASSPHRASE",
+                        program->keyring);
     }
     mos_status status = mos_offsite_find(&lost, &found, error);
     if (status == MOS_OK) {
         printf("%lld %s found at %s; %s%s.\n", (long long)found.backups, found.backups == 1 ? "backup was" : "backups were", from,
-               found.catalog ? "the catalog was opened from its sealed copy" : "the catalog is made anew: ", found.catalog ? "" : found.reason);
+               found.catalog ? "the catalog was opened from its sealed copy" : "the catalog is made anew: ",
+               found.catalog ? "" : found.reason);
     }
     return status;
 }

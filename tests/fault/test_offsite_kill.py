@@ -7,8 +7,10 @@ import time
 
 from integration.test_offsite import COMPLETED, DATA, copies, data_objects, objects, wait_for_copy
 from support.api import GOOD, offsite
+from support.cut import Wire
 from support.data import make_files
 from support.program import Server, wait_until
+from support.stores import S3, running
 
 ROUNDS = 10
 
@@ -98,3 +100,39 @@ def test_what_a_given_up_copy_left_is_cleaned_up(tmp_path):
     assert orphan.exists() and foreign.exists()
     server.stop()
     assert all(DATA.match(name) or "/" not in name or name.startswith(("catalog/", "audit/")) for name in objects(bucket))
+
+
+def test_network_and_peer_cut_at_random(tmp_path):
+    seed = random.SystemRandom().randrange(1 << 32)
+    print(f"seed {seed}")
+    dice = random.Random(seed)
+    source = tmp_path / "source"
+    with running(S3) as s3:
+        wire = Wire(f"127.0.0.1:{s3.port}")
+        settings = s3.settings(port=int(wire.address.rpartition(":")[2]))
+        server = Server(tmp_path / "home", BACKUP_CONFIG_PATHS=source, OFFSITE_RETRY_SECONDS=0, OFFSITE_TIMEOUT_SECONDS=5, **settings)
+        server.start()
+        client = server.client()
+        taken = []
+        for number in range(ROUNDS):
+            make_files(source / str(number), 20, 500_000, seed=seed + number)
+            record = client.create("CONFIGURATION", integrity_check_enabled=False)
+            taken.append(record.id)
+            wait_until(lambda: client.get(record.id).status in GOOD, "the backup is complete")
+            time.sleep(dice.uniform(0, 0.15))
+            if dice.random() < 0.5:
+                wire.cut()
+            else:
+                s3.process.kill()
+                s3.process.wait()
+                s3.log.close()
+                s3.run()
+        for backup_id in taken:
+            wait_for_copy(client, backup_id)
+        for copy in copies(client, status=COMPLETED):
+            request = offsite.VerifyOffsiteRequest(offsite_backup_id=copy.id, sample_percent=100)
+            assert client.call(client.offsite.VerifyOffsite, request).valid
+        pages = s3.client().get_paginator("list_objects_v2").paginate(Bucket="backups", Prefix="shop/one/")
+        there = {item["Key"].removeprefix("shop/one/") for page in pages for item in page.get("Contents", [])}
+        assert {name for name in there if DATA.match(name)} == set(data_objects(server.repository))
+        server.stop()

@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 
 import pytest
@@ -319,6 +320,70 @@ def test_rotated_keys_go_along(begin, bucket, source):
     wait_until(lambda: (bucket / f"keys/{record.id}/2").exists(), "the rewrapped key is there")
     wait_until(lambda: not (bucket / f"keys/{record.id}/1").exists(), "the old one is not")
     assert objects(bucket)[f"keys/{record.id}/2"] == objects(server.repository)[f"keys/{record.id}/2"]
+
+
+def test_a_key_that_only_a_copy_needs_is_not_retired(begin, bucket):
+    server = begin()
+    client = server.client()
+    record, copy = take(client)
+    client.delete(record.id)
+    server.cli("key", "rotate")
+    result = server.cli("key", "retire", "local/1", "--yes", check=1)
+    assert "1 offsite copy" in result.stderr, result.stderr
+    client.finish(client.call(client.offsite.FetchBackup, offsite.FetchBackupRequest(offsite_backup_id=copy.id)))
+    assert client.verify(record.id).valid
+
+
+def test_a_held_backup_keeps_its_copy(begin):
+    server = begin()
+    client = server.client()
+    record, copy = take(client)
+    server.cli("backup", "hold", record.id)
+    request = offsite.DeleteOffsiteBackupRequest(offsite_backup_id=copy.id)
+    assert refused(client.call, client.offsite.DeleteOffsiteBackup, request)[0] == "FAILED_PRECONDITION"
+    server.cli("backup", "hold", record.id, "--off")
+    client.call(client.offsite.DeleteOffsiteBackup, request)
+
+
+def test_copies_expire_by_themselves(begin, bucket, source):
+    server = begin()
+    client = server.client()
+    record, copy = take(client)
+    server.stop()
+    # As after many days: the catalog says that it was sent long ago.
+    with sqlite3.connect(server.home / "catalog.db") as db:
+        db.execute("UPDATE offsite_copies SET retention_days = 1, uploaded_at_ns = 1000000000")
+    db.close()
+    server.start()
+    client = server.client()
+    wait_for_copy(client, record.id, DELETED)
+    wait_until(lambda: not list(bucket.rglob("packs/*/*")), "nothing of it is left")
+    assert client.verify(record.id).valid, "what is here has its own end"
+
+
+def test_command_line(begin, bucket):
+    server = begin()
+    client = server.client()
+    record, copy = take(client)
+    (row,) = server.cli_json("offsite", "list")
+    assert row["backupId"] == record.id and row["status"] == "COMPLETED" and row["accessLog"][0]["action"] == "UPLOAD"
+    assert server.cli_json("offsite", "show", record.id)["id"] == copy.id
+    assert server.cli_json("offsite", "verify", "latest", "--percent", "100")["valid"] is True
+    (place,) = server.cli_json("offsite", "locations")
+    assert place["health"] == "HEALTHY" and place["name"] == "primary"
+    assert "daily_30" in server.cli("offsite", "policy").stdout
+    assert server.cli_json("offsite", "policy", "daily_30", "--retention-days", "31")[0]["retentionDays"] == 31
+    assert server.cli("offsite", "upload", "latest").stdout.strip() == copy.id
+    client.delete(record.id)
+    assert server.cli("offsite", "fetch", copy.id).returncode == 0
+    assert client.get(record.id).name == record.name
+    assert copy.id[:13] in server.cli("offsite", "list").stdout
+    next(iter(bucket.rglob("packs/*/*"))).unlink()
+    assert server.cli("offsite", "verify", copy.id, check=1).returncode == 1
+    wait_for_copy(client, record.id)
+    server.cli("offsite", "delete", copy.id, check=None)
+    assert server.cli_json("offsite", "delete", copy.id, "--yes")["bytesFreed"] > 0
+    assert server.cli("offsite", "show", "01890000-0000-7000-8000-000000000000", check=4).returncode == 4
 
 
 def test_policies_can_be_changed(begin):

@@ -43,7 +43,8 @@ mos_status mos_catalog_put_copy(mos_catalog_session *session, const struct mos_c
     MOS_CLEANUP_SQL struct mos_sql sql;
     mos_status status = mos_sql_begin(
         &sql, session,
-        "INSERT INTO offsite_copies(" COLUMNS ", objects) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,x'') ON CONFLICT(id) DO UPDATE SET "
+        "INSERT INTO offsite_copies(" COLUMNS
+        ", objects) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,x'') ON CONFLICT(id) DO UPDATE SET "
         "status = excluded.status, uploaded_at_ns = excluded.uploaded_at_ns, size = excluded.size, checksum = excluded.checksum, "
         "retention_days = excluded.retention_days, policy = excluded.policy, expires_at_ns = excluded.expires_at_ns, "
         "locked_until_ns = excluded.locked_until_ns, message = excluded.message, objects_total = excluded.objects_total, "
@@ -218,8 +219,8 @@ mos_status mos_catalog_list_copies(mos_catalog_session *session, const struct mo
     *out_next_token = "";
     while (copies && (status = mos_sql_step(&sql, &row, error)) == MOS_OK && row) {
         if (count == (size_t)size) {
-            *out_next_token = mos_place_encode(list, filters.data, filters.size_bytes, copies[count - 1].created_at_unix_ns,
-                                               copies[count - 1].id, arena);
+            *out_next_token =
+                mos_place_encode(list, filters.data, filters.size_bytes, copies[count - 1].created_at_unix_ns, copies[count - 1].id, arena);
             break;
         }
         status = take_row(&sql, arena, &copies[count++], error);
@@ -299,8 +300,8 @@ mos_status mos_catalog_oldest_missing(mos_catalog_session *session, const char *
     return mos_sql_number(&sql, out_unix_ns, error);
 }
 
-mos_status mos_catalog_backups_without_copy(mos_catalog_session *session, const char *place, const char *unless, int limit, mos_arena *arena,
-                                            struct mos_backup **out, size_t *out_count, struct mos_error *error) {
+mos_status mos_catalog_backups_without_copy(mos_catalog_session *session, const char *place, const char *unless, int limit,
+                                            mos_arena *arena, struct mos_backup **out, size_t *out_count, struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;
     mos_status status = mos_sql_begin(&sql, session,
                                       "SELECT b.id FROM backups b WHERE " MAY_LEAVE
@@ -332,12 +333,12 @@ mos_status mos_catalog_count_lone_copies(mos_catalog_session *session, uint32_t 
     char pattern[64];
     snprintf(pattern, sizeof(pattern), "/%u", key_version);
     MOS_CLEANUP_SQL struct mos_sql sql;
-    mos_status status = mos_sql_begin(
-        &sql, session,
-        "SELECT count(*) FROM offsite_copies c WHERE c.status IN ('COMPLETED', 'ARCHIVED') AND "
-        "NOT EXISTS (SELECT 1 FROM backups b WHERE b.id = c.backup_id) AND "
-        "EXISTS (SELECT 1 FROM offsite_objects o WHERE o.place = c.place AND o.name = 'keys/' || c.backup_id || ?)",
-        error);
+    mos_status status =
+        mos_sql_begin(&sql, session,
+                      "SELECT count(*) FROM offsite_copies c WHERE c.status IN ('COMPLETED', 'ARCHIVED') AND "
+                      "NOT EXISTS (SELECT 1 FROM backups b WHERE b.id = c.backup_id) AND "
+                      "EXISTS (SELECT 1 FROM offsite_objects o WHERE o.place = c.place AND o.name = 'keys/' || c.backup_id || ?)",
+                      error);
     if (status != MOS_OK) {
         return status;
     }

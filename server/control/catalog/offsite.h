@@ -99,8 +99,8 @@ mos_status mos_catalog_due_copy(mos_catalog_session *session, const char *place,
 mos_status mos_catalog_oldest_missing(mos_catalog_session *session, const char *place, int64_t *out_unix_ns, struct mos_error *error);
 // Committed backups that may leave and never had a copy at the place, `limit` at most, oldest first. Without those whose copy at another
 // place (`unless`; "": none) is not to be replicated.
-mos_status mos_catalog_backups_without_copy(mos_catalog_session *session, const char *place, const char *unless, int limit, mos_arena *arena,
-                                            struct mos_backup **out, size_t *out_count, struct mos_error *error);
+mos_status mos_catalog_backups_without_copy(mos_catalog_session *session, const char *place, const char *unless, int limit,
+                                            mos_arena *arena, struct mos_backup **out, size_t *out_count, struct mos_error *error);
 // Complete copies whose backup the catalog knows no more, and whose data key is wrapped by this version.
 mos_status mos_catalog_count_lone_copies(mos_catalog_session *session, uint32_t key_version, int64_t *out_count, struct mos_error *error);
 

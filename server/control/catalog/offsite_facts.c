@@ -84,8 +84,8 @@ mos_status mos_catalog_list_policies(mos_catalog_session *session, mos_arena *ar
 
 mos_status mos_catalog_update_policy(mos_catalog_session *session, const struct mos_offsite_policy *policy, struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;
-    mos_status status =
-        mos_sql_begin(&sql, session, "UPDATE offsite_policies SET retention_days = ?, archive_after_days = ? WHERE name = ? RETURNING 1", error);
+    mos_status status = mos_sql_begin(
+        &sql, session, "UPDATE offsite_policies SET retention_days = ?, archive_after_days = ? WHERE name = ? RETURNING 1", error);
     if (status != MOS_OK) {
         return status;
     }
@@ -129,8 +129,8 @@ mos_status mos_catalog_get_place_object(mos_catalog_session *session, const char
                                         struct mos_place_object *out, bool *out_found, struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;
     *out_found = false;
-    mos_status status = mos_sql_begin(
-        &sql, session, "SELECT name, size, sha256, locked_until_ns FROM offsite_objects WHERE place = ? AND name = ?", error);
+    mos_status status =
+        mos_sql_begin(&sql, session, "SELECT name, size, sha256, locked_until_ns FROM offsite_objects WHERE place = ? AND name = ?", error);
     if (status == MOS_OK) {
         mos_sql_bind_text(&sql, place);
         mos_sql_bind_text(&sql, name);
@@ -154,8 +154,7 @@ mos_status mos_catalog_count_place_objects(mos_catalog_session *session, const c
                                            struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;
     bool row = false;
-    mos_status status =
-        mos_sql_begin(&sql, session, "SELECT count(*), coalesce(sum(size), 0) FROM offsite_objects WHERE place = ?", error);
+    mos_status status = mos_sql_begin(&sql, session, "SELECT count(*), coalesce(sum(size), 0) FROM offsite_objects WHERE place = ?", error);
     if (status == MOS_OK) {
         mos_sql_bind_text(&sql, place);
         status = mos_sql_step(&sql, &row, error);

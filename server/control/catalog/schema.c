@@ -114,7 +114,8 @@ static const char *const steps[] = {
     "CREATE TABLE offsite_objects("
     "  place TEXT NOT NULL, name TEXT NOT NULL, size INTEGER NOT NULL, sha256 BLOB NOT NULL, locked_until_ns INTEGER NOT NULL,"
     "  PRIMARY KEY(place, name)) WITHOUT ROWID;"
-    "CREATE TABLE offsite_policies(name TEXT PRIMARY KEY, retention_days INTEGER NOT NULL, archive_after_days INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE offsite_policies(name TEXT PRIMARY KEY, retention_days INTEGER NOT NULL, archive_after_days INTEGER NOT NULL) WITHOUT "
+    "ROWID;"
     "INSERT INTO offsite_policies VALUES('daily_30', 30, 0), ('weekly_90', 90, 0), ('monthly_365', 365, 0);",
 };
 enum { VERSION = sizeof(steps) / sizeof(steps[0]) };

@@ -126,8 +126,8 @@ mos_status mos_queue_objects(mos_queue *queue, char *const *backup_ids, size_t c
 // Seals the file at `path` into the repository's object `name` (catalog/<20 digits>), and makes the file of it again.
 mos_status mos_queue_seal(mos_queue *queue, const char *path, const char *name, struct mos_error *error);
 mos_status mos_queue_unseal(mos_queue *queue, const char *name, const char *path, struct mos_error *error);
-// What the repository holds of a backup, for the catalog that does not know it; MOS_NOT_FOUND where it holds nothing, MOS_CORRUPT where that
-// cannot be read.
+// What the repository holds of a backup, for the catalog that does not know it; MOS_NOT_FOUND where it holds nothing, MOS_CORRUPT where
+// that cannot be read.
 mos_status mos_queue_learn(mos_queue *queue, const char *backup_id, struct mos_error *error);
 // Adds to the catalog every backup of the repository that it does not know. Before start.
 mos_status mos_queue_rebuild(mos_queue *queue, int64_t *out_added, struct mos_error *error);

@@ -433,8 +433,7 @@ static bool prepare(mos_queue *queue, struct mos_entry *entry, struct mos_outcom
     if (!queue->prepare || (entry->kind != MOS_JOB_VERIFY && entry->kind != MOS_JOB_RESTORE)) {
         return true;
     }
-    mos_status status =
-        queue->prepare(queue->prepare_context, entry->backup_id, entry->job_id, preparation_over, &preparation, &error);
+    mos_status status = queue->prepare(queue->prepare_context, entry->backup_id, entry->job_id, preparation_over, &preparation, &error);
     if (status == MOS_CANCELLED) {
         judge_interrupted(queue, entry, "stopped", outcome, arena);
     } else if (status != MOS_OK) {

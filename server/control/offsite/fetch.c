@@ -46,7 +46,8 @@ static mos_status choose_copy(mos_offsite *offsite, const char *backup_id, mos_a
             return MOS_OK;
         }
     }
-    return status == MOS_OK ? mos_fail(error, MOS_FAILED_PRECONDITION, "no location has a complete copy of the backup %s", backup_id) : status;
+    return status == MOS_OK ? mos_fail(error, MOS_FAILED_PRECONDITION, "no location has a complete copy of the backup %s", backup_id)
+                            : status;
 }
 
 // Whether what lies here is what the copy has.
@@ -255,9 +256,9 @@ static void tell_damage(mos_offsite *offsite, const char *backup_id, char *const
     if (mos_offsite_blast(offsite, names, count, arena, &hurt, &hurt_count, &error) != MOS_OK) {
         mos_log_warning("which backups damage has hurt cannot be told", MOS_TEXT("reason", error.message));
     }
-    const char *message = mos_arena_printf(arena, "%zu %s damaged or missing (%s%s); %zu %s needed them", count,
-                                           count == 1 ? "object is" : "objects are", names[0], count > 1 ? ", …" : "", hurt_count,
-                                           hurt_count == 1 ? "backup" : "backups");
+    const char *message =
+        mos_arena_printf(arena, "%zu %s damaged or missing (%s%s); %zu %s needed them", count, count == 1 ? "object is" : "objects are",
+                         names[0], count > 1 ? ", …" : "", hurt_count, hurt_count == 1 ? "backup" : "backups");
     mos_log_error("damage in the repository", MOS_TEXT("backup", backup_id), MOS_TEXT("message", message));
     mos_offsite_raise(offsite, MOS_ALERT_VERIFICATION_FAILED, backup_id, backup_id, message, hurt, hurt_count);
 }
@@ -280,8 +281,12 @@ static mos_status bring_backup(mos_offsite *offsite, const char *backup_id, cons
                                bool deep, const char *job_id, const struct mos_store_call *call, mos_arena *arena, struct damage *out,
                                struct mos_error *error) {
     const mos_object_list *list = NULL;
-    struct fetch fetch = {
-        .offsite = offsite, .from = place, .job_id = job_id, .call = call, .mutex = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    struct fetch fetch = {.offsite = offsite,
+                          .from = place,
+                          .job_id = job_id,
+                          .call = call,
+                          .mutex = PTHREAD_MUTEX_INITIALIZER,
+                          .changed = PTHREAD_COND_INITIALIZER};
     mos_status status = mos_offsite_read_objects(offsite, copy->id, arena, &list, error);
     if (status == MOS_OK && (!list || list->n_objects == 0)) {
         status = mos_fail(error, MOS_FAILED_PRECONDITION, "the objects of the copy %s are not known", copy->id);
@@ -399,8 +404,8 @@ static void tell_lost(mos_offsite *offsite, const char *backup_id, mos_arena *ar
     }
 }
 
-static mos_status heal(mos_offsite *offsite, const struct mos_offsite_errand *errand, struct mos_copy *copy, const struct mos_store_call *call,
-                       mos_arena *arena, const char **out_message, struct mos_error *error) {
+static mos_status heal(mos_offsite *offsite, const struct mos_offsite_errand *errand, struct mos_copy *copy,
+                       const struct mos_store_call *call, mos_arena *arena, const char **out_message, struct mos_error *error) {
     struct mos_offsite_place *place = NULL;
     struct damage damage = {0};
     mos_status status = choose_copy(offsite, errand->backup_id, arena, copy, &place, error);
@@ -416,10 +421,10 @@ static mos_status heal(mos_offsite *offsite, const struct mos_offsite_errand *er
     if (status == MOS_OK) {
         status = verify(offsite, errand->backup_id, error);
     }
-    *out_message = status == MOS_OK ? mos_arena_printf(arena, "Healed and verified: %zu %s brought back (%s%s)", damage.count,
-                                                       damage.count == 1 ? "object was" : "objects were", damage.names[0],
-                                                       damage.count > 1 ? ", …" : "")
-                                    : mos_arena_printf(arena, "Not healed: %s", error->message);
+    *out_message = status == MOS_OK
+                       ? mos_arena_printf(arena, "Healed and verified: %zu %s brought back (%s%s)", damage.count,
+                                          damage.count == 1 ? "object was" : "objects were", damage.names[0], damage.count > 1 ? ", …" : "")
+                       : mos_arena_printf(arena, "Not healed: %s", error->message);
     if (status == MOS_OK) {
         mos_offsite_resolve(offsite, MOS_ALERT_VERIFICATION_FAILED, errand->backup_id);
     }
@@ -455,8 +460,8 @@ void mos_offsite_run_errand(mos_offsite *offsite, struct mos_offsite_errand *err
     struct mos_error error = {0};
     const struct mos_store_call call = {.over = mos_offsite_work_over, .argument = &work};
     mos_offsite_work_begin(offsite, &work, errand->job_id);
-    mos_status status = mos_offsite_record_job(offsite, MOS_JOB_OFFSITE_FETCH, MOS_JOB_RUNNING, errand->job_id, errand->backup_id,
-                                               errand->actor, &error);
+    mos_status status =
+        mos_offsite_record_job(offsite, MOS_JOB_OFFSITE_FETCH, MOS_JOB_RUNNING, errand->job_id, errand->backup_id, errand->actor, &error);
     if (status == MOS_OK) {
         status = (errand->heal ? heal : fetch_copy)(offsite, errand, &copy, &call, arena, &message, &error);
     }

@@ -147,14 +147,16 @@ static void put_copy(mos_offsite *offsite, const struct mos_copy *copy) {
     }
 }
 
-static mos_status expire(struct mos_offsite_place *place, struct mos_copy *copy, const struct mos_store_call *call, struct mos_error *error) {
+static mos_status expire(struct mos_offsite_place *place, struct mos_copy *copy, const struct mos_store_call *call,
+                         struct mos_error *error) {
     static const struct mos_offsite_caller retention = {"", ""};
     int64_t bytes = 0;
     bool was_refused = copy->refused;
     mos_status status = mos_removal_copy(place, copy, &retention, false, call, &bytes, error);
     if (status == MOS_FAILED_PRECONDITION || status == MOS_PERMISSION_DENIED) {
         if (!was_refused) {
-            mos_log_warning("the provider refuses to delete an expired copy", MOS_TEXT("copy", copy->id), MOS_TEXT("reason", error->message));
+            mos_log_warning("the provider refuses to delete an expired copy", MOS_TEXT("copy", copy->id),
+                            MOS_TEXT("reason", error->message));
             mos_offsite_raise(place->offsite, MOS_ALERT_RETENTION_VIOLATION, copy->id, copy->backup_id, copy->message, NULL, 0);
         }
         return MOS_OK;
@@ -163,7 +165,8 @@ static mos_status expire(struct mos_offsite_place *place, struct mos_copy *copy,
 }
 
 // A lock that has run half its time is begun anew, for every object of the copy.
-static mos_status extend(struct mos_offsite_place *place, struct mos_copy *copy, const struct mos_store_call *call, struct mos_error *error) {
+static mos_status extend(struct mos_offsite_place *place, struct mos_copy *copy, const struct mos_store_call *call,
+                         struct mos_error *error) {
     mos_offsite *offsite = place->offsite;
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     int64_t until_ns = mos_now_unix_ns() + offsite->lock_ns;
@@ -200,7 +203,8 @@ static int32_t archive_days(mos_offsite *offsite, const struct mos_copy *copy) {
 }
 
 // Packs go to the colder class; what says what they are stays at hand. A pack that a younger copy shares goes with the older one.
-static mos_status archive(struct mos_offsite_place *place, struct mos_copy *copy, const struct mos_store_call *call, struct mos_error *error) {
+static mos_status archive(struct mos_offsite_place *place, struct mos_copy *copy, const struct mos_store_call *call,
+                          struct mos_error *error) {
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     const mos_object_list *list = NULL;
     int32_t days = archive_days(place->offsite, copy);

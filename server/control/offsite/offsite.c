@@ -22,8 +22,8 @@ static void tell_retry(void *argument, int failed_tries, int pause_ms, const str
 mos_status mos_offsite_source(const mos_settings *settings, const char *from, mos_arena *arena, struct mos_store_options *out,
                               struct mos_error *error) {
     mos_status status = mos_store_options_from_location(settings, from, arena, out, error);
-    bool same = status == MOS_OK && strcmp(mos_setting_text(settings, MOS_SETTING_OFFSITE_PROVIDER),
-                                           mos_store_provider_name(out->provider)) == 0;
+    bool same =
+        status == MOS_OK && strcmp(mos_setting_text(settings, MOS_SETTING_OFFSITE_PROVIDER), mos_store_provider_name(out->provider)) == 0;
     if (same && (!out->endpoint || !*out->endpoint)) {
         out->endpoint = mos_setting_text(settings, MOS_SETTING_OFFSITE_ENDPOINT);
     }
@@ -169,9 +169,9 @@ mos_status mos_offsite_note_keys(struct mos_offsite_place *place, struct mos_err
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     const Mosaajii__Engine__V1__Repository *repository;
     mos_status status = mos_queue_init(place->offsite->options.queue, arena, &repository, error);
-    return status == MOS_OK ? mos_offsite_put_fact(place->offsite, mos_arena_printf(arena, "offsite.keys:%s", place->url),
-                                                   repository->key_id, error)
-                            : status;
+    return status == MOS_OK
+               ? mos_offsite_put_fact(place->offsite, mos_arena_printf(arena, "offsite.keys:%s", place->url), repository->key_id, error)
+               : status;
 }
 
 mos_status mos_offsite_create(mos_offsite **out, const struct mos_offsite_options *options, struct mos_error *error) {
@@ -375,9 +375,8 @@ static const char *policy_of(mos_catalog_session *session, const struct mos_back
     return "";
 }
 
-mos_status mos_offsite_want(mos_catalog_session *session, const struct mos_offsite_place *place,
-                            const struct mos_backup *backup, const struct mos_offsite_order *order, const char *actor, char *out_copy_id,
-                            struct mos_error *error) {
+mos_status mos_offsite_want(mos_catalog_session *session, const struct mos_offsite_place *place, const struct mos_backup *backup,
+                            const struct mos_offsite_order *order, const char *actor, char *out_copy_id, struct mos_error *error) {
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     struct mos_copy copy;
     bool found = false;

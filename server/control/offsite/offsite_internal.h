@@ -175,8 +175,8 @@ mos_status mos_offsite_hash_local(mos_offsite *offsite, const char *name, int64_
                                   struct mos_error *error);
 // Is there with its size.
 bool mos_offsite_has_local(mos_offsite *offsite, const mos_stored_object *object);
-// Brings one object into the repository, in the place of what is there under its name: from the place first given (NULL: any), and then from
-// every other. Whole, as its SHA-256 says, or not at all.
+// Brings one object into the repository, in the place of what is there under its name: from the place first given (NULL: any), and then
+// from every other. Whole, as its SHA-256 says, or not at all.
 mos_status mos_offsite_bring_object(mos_offsite *offsite, struct mos_offsite_place *first, struct mos_offsite_place *except,
                                     const mos_stored_object *object, const struct mos_store_call *call, struct mos_error *error);
 // From a store into a folder that is a repository, or becomes one.
@@ -199,9 +199,8 @@ void mos_offsite_attempt(struct mos_offsite_place *place, struct mos_copy *copy)
 mos_status mos_offsite_ask_objects(mos_offsite *offsite, const char *backup_id, mos_arena *arena, mos_object_list **out,
                                    struct mos_error *error);
 void mos_offsite_run_errand(mos_offsite *offsite, struct mos_offsite_errand *errand);
-mos_status mos_offsite_add_errand(mos_offsite *offsite, const char *backup_id, const char *copy_id,
-                                  const struct mos_offsite_caller *caller, bool heal, char out_job_id[MOS_ID_TEXT_BYTES],
-                                  struct mos_error *error);
+mos_status mos_offsite_add_errand(mos_offsite *offsite, const char *backup_id, const char *copy_id, const struct mos_offsite_caller *caller,
+                                  bool heal, char out_job_id[MOS_ID_TEXT_BYTES], struct mos_error *error);
 // Expiry, what nobody needs, locks, archive. With the place's work held.
 void mos_offsite_tidy(struct mos_offsite_place *place);
 // The keys of all copies as the repository has them now. With the place's work held.
@@ -222,9 +221,8 @@ uint64_t mos_offsite_generation(mos_offsite *offsite);
 // A URL without slashes at its end; the caller's.
 char *mos_offsite_trimmed(const char *url);
 // As part of a change: a copy of the backup at the place is to be, where there is none yet.
-mos_status mos_offsite_want(mos_catalog_session *session, const struct mos_offsite_place *place,
-                            const struct mos_backup *backup, const struct mos_offsite_order *order, const char *actor, char *out_copy_id,
-                            struct mos_error *error);
+mos_status mos_offsite_want(mos_catalog_session *session, const struct mos_offsite_place *place, const struct mos_backup *backup,
+                            const struct mos_offsite_order *order, const char *actor, char *out_copy_id, struct mos_error *error);
 void *mos_offsite_place_main(void *place);
 void *mos_offsite_follower_main(void *offsite);
 void *mos_offsite_fetcher_main(void *offsite);

@@ -52,10 +52,11 @@ mos_status mos_offsite_claim(struct mos_offsite_place *place, const struct mos_s
     if (theirs.size_bytes == ours.size_bytes && memcmp(theirs.data, ours.data, ours.size_bytes) == 0) {
         return MOS_OK;
     }
-    return mos_fail(error, MOS_ALREADY_EXISTS,
-                    "another server writes to %s already (its object \"writer\" names it): give each server a prefix of its own, or bring this "
-                    "one back from there with --rebuild-catalog --from",
-                    place->url);
+    return mos_fail(
+        error, MOS_ALREADY_EXISTS,
+        "another server writes to %s already (its object \"writer\" names it): give each server a prefix of its own, or bring this "
+        "one back from there with --rebuild-catalog --from",
+        place->url);
 }
 
 mos_status mos_offsite_take_over(mos_offsite *offsite, mos_store *store, struct mos_error *error) {

@@ -48,8 +48,8 @@ void mos_removal_needed_free(struct mos_needed *needed) {
 }
 
 mos_status mos_removal_each_object(struct mos_offsite_place *place, const char *prefix, const struct mos_store_call *call,
-                              mos_status (*visit)(const struct mos_store_object *object, void *argument, struct mos_error *error),
-                              void *argument, struct mos_error *error) {
+                                   mos_status (*visit)(const struct mos_store_object *object, void *argument, struct mos_error *error),
+                                   void *argument, struct mos_error *error) {
     char after[MOS_STORE_NAME_LIMIT + 512] = "";
     for (bool more = true; more;) {
         MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
@@ -155,7 +155,7 @@ static void settle_deletion(mos_offsite *offsite, struct mos_copy *copy, const s
 }
 
 mos_status mos_removal_copy(struct mos_offsite_place *place, struct mos_copy *copy, const struct mos_offsite_caller *caller, bool packs,
-                              const struct mos_store_call *call, int64_t *out_bytes, struct mos_error *error) {
+                            const struct mos_store_call *call, int64_t *out_bytes, struct mos_error *error) {
     mos_offsite *offsite = place->offsite;
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     struct mos_removal removal = {.place = place, .call = call};

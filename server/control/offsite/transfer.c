@@ -35,7 +35,8 @@ int mos_offsite_lock(mos_offsite *offsite, const char *name) {
 
 // ---- Here ----
 
-static mos_status open_local(mos_offsite *offsite, const char *name, int *out_descriptor, int64_t *out_size_bytes, struct mos_error *error) {
+static mos_status open_local(mos_offsite *offsite, const char *name, int *out_descriptor, int64_t *out_size_bytes,
+                             struct mos_error *error) {
     char path[PATH_LIMIT];
     struct stat status;
     snprintf(path, sizeof(path), "%s/%s", offsite->options.repository, name);
@@ -150,7 +151,8 @@ mos_status mos_offsite_bring_object(mos_offsite *offsite, struct mos_offsite_pla
             continue;
         }
         struct mos_error cause = {0};
-        mos_status tried = mos_offsite_bring_from(place->store, offsite->options.repository, object->name, object->sha256.data, call, &cause);
+        mos_status tried =
+            mos_offsite_bring_from(place->store, offsite->options.repository, object->name, object->sha256.data, call, &cause);
         if (tried == MOS_OK || tried == MOS_CANCELLED) {
             return tried == MOS_OK ? MOS_OK : mos_fail(error, tried, "%s", cause.message);
         }

@@ -374,7 +374,8 @@ void mos_offsite_attempt(struct mos_offsite_place *place, struct mos_copy *copy)
     upload.work.upload = &upload;
     mos_status status = mos_offsite_record_begun(offsite, copy, job_id, &error);
     if (status == MOS_OK) {
-        upload.lock_until_ns = offsite->lock_ns && mos_store_capabilities_of(place->store)->retention ? mos_now_unix_ns() + offsite->lock_ns : 0;
+        upload.lock_until_ns =
+            offsite->lock_ns && mos_store_capabilities_of(place->store)->retention ? mos_now_unix_ns() + offsite->lock_ns : 0;
         // No pack vanishes meanwhile.
         int lock = mos_offsite_lock(offsite, "reading");
         status = learn_objects(&upload, arena, &error);

@@ -1,6 +1,6 @@
 // Whether a copy is what it should be: by what the provider tells, and by reading a share of it.
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
@@ -68,8 +68,8 @@ static mos_status look_at(struct check *check, const mos_stored_object *object, 
     *out_readable = found.state == MOS_STORE_READY;
     if (found.size_bytes != object->size) {
         check->out->size_valid = false;
-        tell(check, object, mos_arena_printf(check->arena, "has %lld bytes in place of %lld", (long long)found.size_bytes,
-                                             (long long)object->size));
+        tell(check, object,
+             mos_arena_printf(check->arena, "has %lld bytes in place of %lld", (long long)found.size_bytes, (long long)object->size));
         return MOS_OK;
     }
     if (found.checksum != MOS_STORE_CHECKSUM_NONE && memcmp(found.sha256, object->sha256.data, sizeof(found.sha256)) != 0) {
@@ -172,11 +172,11 @@ mos_status mos_offsite_verify(mos_offsite *offsite, const char *copy_id, int32_t
                                         .backup_id = copy.backup_id,
                                         .caller = caller,
                                         .result = result,
-                                        .details = status != MOS_OK   ? error->message
-                                                   : out->faults > 0 ? out->errors[0]
-                                                                     : mos_arena_printf(arena, "%lld objects are there, %lld bytes were read",
-                                                                                        (long long)out->objects_checked,
-                                                                                        (long long)out->bytes_checked)};
+                                        .details = status != MOS_OK ? error->message
+                                                   : out->faults > 0
+                                                       ? out->errors[0]
+                                                       : mos_arena_printf(arena, "%lld objects are there, %lld bytes were read",
+                                                                          (long long)out->objects_checked, (long long)out->bytes_checked)};
     struct mos_error cause = {0};
     mos_status recorded = mos_offsite_record_end(offsite, &end, &cause);
     if (status == MOS_OK && recorded != MOS_OK) {

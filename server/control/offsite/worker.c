@@ -20,8 +20,8 @@ static mos_status want_missing(mos_catalog_session *session, void *argument, str
     size_t count = 0;
     bool primary = place == &offsite->places[0];
     const struct mos_offsite_order order = {.replicate = primary && offsite->place_count > 1};
-    mos_status status = mos_catalog_backups_without_copy(session, place->url, primary ? "" : offsite->places[0].url, AT_ONCE, arena, &backups,
-                                                         &count, error);
+    mos_status status = mos_catalog_backups_without_copy(session, place->url, primary ? "" : offsite->places[0].url, AT_ONCE, arena,
+                                                         &backups, &count, error);
     for (size_t i = 0; i < count && status == MOS_OK; i++) {
         char id[MOS_ID_TEXT_BYTES];
         status = mos_offsite_want(session, place, &backups[i], &order, "", id, error);
@@ -274,12 +274,10 @@ void *mos_offsite_fetcher_main(void *argument) {
     return NULL;
 }
 
-mos_status mos_offsite_add_errand(mos_offsite *offsite, const char *backup_id, const char *copy_id,
-                                  const struct mos_offsite_caller *caller, bool heals, char out_job_id[MOS_ID_TEXT_BYTES],
-                                  struct mos_error *error) {
+mos_status mos_offsite_add_errand(mos_offsite *offsite, const char *backup_id, const char *copy_id, const struct mos_offsite_caller *caller,
+                                  bool heals, char out_job_id[MOS_ID_TEXT_BYTES], struct mos_error *error) {
     mos_id_new(out_job_id);
-    mos_status status =
-        mos_offsite_record_job(offsite, MOS_JOB_OFFSITE_FETCH, MOS_JOB_PENDING, out_job_id, backup_id, caller->name, error);
+    mos_status status = mos_offsite_record_job(offsite, MOS_JOB_OFFSITE_FETCH, MOS_JOB_PENDING, out_job_id, backup_id, caller->name, error);
     if (status != MOS_OK) {
         return status;
     }

@@ -143,9 +143,8 @@ OFFSITE_HANDLER(list_offsite_backups, ListOffsiteBackupsRequest, ListOffsiteBack
     struct mos_services *services = mos_call_user(call);
     mos_arena *arena = mos_call_arena(call);
     struct mos_error *error = mos_call_error(call);
-    struct mos_copy_filter filter = {.provider = (int)request->provider,
-                                     .status = (enum mos_copy_status)request->status,
-                                     .backup_id = request->backup_id};
+    struct mos_copy_filter filter = {
+        .provider = (int)request->provider, .status = (enum mos_copy_status)request->status, .backup_id = request->backup_id};
     mos_status status =
         mos_check_enum("provider", filter.provider, MOSAAJII__BACKUP__V1__OFFSITE_BACKUP__PROVIDER__SFTP, true, PROVIDER_WORDS, error);
     if (status == MOS_OK) {
@@ -267,8 +266,8 @@ OFFSITE_HANDLER(delete_offsite_backup, DeleteOffsiteBackupRequest, DeleteOffsite
     char size[MOS_SIZE_TEXT_BYTES];
     mos_size_format(freed, size);
     response->bytes_freed = freed;
-    response->message = mos_arena_printf(mos_call_arena(call), "Offsite backup %s was deleted: %s freed%s", request->offsite_backup_id, size,
-                                         pending ? ", the rest when the running copy has ended" : "");
+    response->message = mos_arena_printf(mos_call_arena(call), "Offsite backup %s was deleted: %s freed%s", request->offsite_backup_id,
+                                         size, pending ? ", the rest when the running copy has ended" : "");
     return response->message ? MOS_OK : mos_fail_memory(call);
 }
 
