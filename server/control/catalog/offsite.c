@@ -329,6 +329,22 @@ mos_status mos_catalog_backups_without_copy(mos_catalog_session *session, const 
     return backups ? status : too_large(error);
 }
 
+mos_status mos_catalog_give_up_copies(mos_catalog_session *session, const char *place, const char *other, const char *message,
+                                      struct mos_error *error) {
+    MOS_CLEANUP_SQL struct mos_sql sql;
+    mos_status status = mos_sql_begin(&sql, session,
+                                      "UPDATE offsite_copies SET status = 'FAILED', message = ? WHERE status IN ('PENDING', 'UPLOADING', "
+                                      "'RETRYING') AND place NOT IN (?, ?)",
+                                      error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    mos_sql_bind_text(&sql, message);
+    mos_sql_bind_text(&sql, place);
+    mos_sql_bind_text(&sql, other);
+    return mos_sql_finish(&sql, error);
+}
+
 mos_status mos_catalog_count_lone_copies(mos_catalog_session *session, uint32_t key_version, int64_t *out_count, struct mos_error *error) {
     char pattern[64];
     snprintf(pattern, sizeof(pattern), "/%u", key_version);

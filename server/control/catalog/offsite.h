@@ -101,6 +101,9 @@ mos_status mos_catalog_oldest_missing(mos_catalog_session *session, const char *
 // place (`unless`; "": none) is not to be replicated.
 mos_status mos_catalog_backups_without_copy(mos_catalog_session *session, const char *place, const char *unless, int limit,
                                             mos_arena *arena, struct mos_backup **out, size_t *out_count, struct mos_error *error);
+// Copies that wait or are being sent at other places than these two ("": none) get the status FAILED and this message: nobody sends them.
+mos_status mos_catalog_give_up_copies(mos_catalog_session *session, const char *place, const char *other, const char *message,
+                                      struct mos_error *error);
 // Complete copies whose backup the catalog knows no more, and whose data key is wrapped by this version.
 mos_status mos_catalog_count_lone_copies(mos_catalog_session *session, uint32_t key_version, int64_t *out_count, struct mos_error *error);
 

@@ -13,7 +13,7 @@
 #include "control/offsite/name_set.h"
 #include "control/offsite/offsite_internal.h"
 
-enum { LIST_PAGE = 1000, CATALOGS_MOST = 1000 };
+enum { LIST_PAGE = 1000, CATALOGS_MOST = 1000, AT_A_TIME = 8 };
 
 // ---- Before the catalog is opened ----
 
@@ -31,13 +31,60 @@ static bool is_here(const char *repository, const struct mos_store_object *objec
     return lstat(path, &status) == 0 && S_ISREG(status.st_mode) && status.st_size == object->size_bytes;
 }
 
-static mos_status bring(struct finding *finding, const struct mos_store_object *object, struct mos_error *error) {
-    if (is_here(finding->repository, object)) {
-        return MOS_OK;
+// A page of objects, several at a time: most are small, so the way there and the disk's flush are what takes time.
+struct errands {
+    struct finding *finding;
+    const struct mos_store_page *page;
+    const struct mos_name_set *unless;
+    pthread_mutex_t mutex;
+    size_t next;
+    struct mos_error failure;
+};
+
+static bool is_wanted(const struct errands *errands, const struct mos_store_object *object) {
+    const char *tail = strrchr(object->name, '/');
+    return (!errands->unless || !mos_name_set_has(errands->unless, tail ? tail + 1 : object->name)) &&
+           !is_here(errands->finding->repository, object);
+}
+
+static void *bring_some(void *argument) {
+    struct errands *errands = argument;
+    struct finding *finding = errands->finding;
+    pthread_mutex_lock(&errands->mutex);
+    while (errands->next < errands->page->count && !errands->failure.status) {
+        const struct mos_store_object *object = &errands->page->objects[errands->next++];
+        struct mos_error error = {0};
+        pthread_mutex_unlock(&errands->mutex);
+        bool wanted = is_wanted(errands, object);
+        mos_status status = wanted ? mos_offsite_bring_from(finding->store, finding->repository, object->name, NULL, NULL, &error) : MOS_OK;
+        pthread_mutex_lock(&errands->mutex);
+        finding->out->objects += wanted && status == MOS_OK;
+        finding->out->bytes += wanted && status == MOS_OK ? object->size_bytes : 0;
+        if (status != MOS_OK && !errands->failure.status) {
+            errands->failure = error;
+        }
     }
-    finding->out->objects++;
-    finding->out->bytes += object->size_bytes;
-    return mos_offsite_bring_from(finding->store, finding->repository, object->name, NULL, NULL, error);
+    pthread_mutex_unlock(&errands->mutex);
+    return NULL;
+}
+
+static mos_status bring_page(struct finding *finding, const struct mos_store_page *page, const struct mos_name_set *unless,
+                             struct mos_error *error) {
+    struct errands errands = {.finding = finding, .page = page, .unless = unless, .mutex = PTHREAD_MUTEX_INITIALIZER};
+    pthread_t threads[AT_A_TIME];
+    int started = 0;
+    while (started < AT_A_TIME - 1 && pthread_create(&threads[started], NULL, bring_some, &errands) == 0) {
+        started++;
+    }
+    // This thread is one of them, so that it works where no other can be started.
+    bring_some(&errands);
+    for (int i = 0; i < started; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    if (errands.failure.status) {
+        *error = errands.failure;
+    }
+    return errands.failure.status;
 }
 
 static mos_status bring_folder(struct finding *finding, const char *prefix, const struct mos_name_set *unless, struct mos_error *error) {
@@ -46,16 +93,13 @@ static mos_status bring_folder(struct finding *finding, const char *prefix, cons
         MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
         struct mos_store_page page = {0};
         mos_status status = mos_store_list(finding->store, prefix, *after ? after : NULL, LIST_PAGE, arena, &page, NULL, error);
-        for (size_t i = 0; i < page.count && status == MOS_OK; i++) {
-            const char *tail = strrchr(page.objects[i].name, '/');
-            if (!unless || !mos_name_set_has(unless, tail ? tail + 1 : page.objects[i].name)) {
-                status = bring(finding, &page.objects[i], error);
-            }
-            finding->out->backups += strcmp(prefix, "backups/") == 0;
+        if (status == MOS_OK) {
+            status = bring_page(finding, &page, unless, error);
         }
         if (status != MOS_OK) {
             return status;
         }
+        finding->out->backups += strcmp(prefix, "backups/") == 0 ? (int64_t)page.count : 0;
         more = page.next != NULL;
         snprintf(after, sizeof(after), "%s", more ? page.next : "");
     }

@@ -129,12 +129,14 @@ static void *bring_some(void *argument) {
 
 static void record(struct fetch *fetch) {
     struct mos_error error;
+    pthread_mutex_lock(&fetch->mutex);
     const struct mos_offsite_moved moved = {.job_id = fetch->job_id,
                                             .phase = "fetching",
                                             .objects_done = fetch->done_objects,
                                             .objects_total = (int64_t)fetch->total,
                                             .bytes_done = fetch->done_bytes,
                                             .bytes_total = fetch->total_bytes};
+    pthread_mutex_unlock(&fetch->mutex);
     if (mos_offsite_record_moved(fetch->offsite, &moved, &error) != MOS_OK) {
         mos_log_warning("progress could not be recorded", MOS_TEXT("job", fetch->job_id), MOS_TEXT("reason", error.message));
     }

@@ -42,7 +42,8 @@ static mos_status open_store(mos_offsite *offsite, const struct mos_store_option
     }
     const struct mos_store_retry retry = {.retrying = tell_retry, .argument = place};
     store = offsite->limit ? mos_store_with_limit(store, offsite->limit) : store;
-    place->store = mos_store_with_retry(mos_store_with_metrics(store), &retry);
+    place->bare = mos_store_with_metrics(store);
+    place->store = mos_store_with_retry(place->bare, &retry);
     place->offsite = offsite;
     place->name = name;
     place->provider = mos_provider_from_word(mos_store_provider_name(options->provider));
@@ -206,7 +207,19 @@ mos_status mos_offsite_create(mos_offsite **out, const struct mos_offsite_option
     return MOS_OK;
 }
 
+// A location that the settings name no more.
+static mos_status give_up_others(mos_catalog_session *session, void *argument, struct mos_error *error) {
+    const mos_offsite *offsite = argument;
+    return mos_catalog_give_up_copies(session, offsite->place_count > 0 ? offsite->places[0].url : "",
+                                      offsite->place_count > 1 ? offsite->places[1].url : "", "Its location is not configured any more",
+                                      error);
+}
+
 mos_status mos_offsite_start(mos_offsite *offsite, struct mos_error *error) {
+    mos_status status = mos_catalog_write(offsite->options.catalog, give_up_others, offsite, error);
+    if (status != MOS_OK) {
+        return status;
+    }
     int code = pthread_create(&offsite->follower, NULL, mos_offsite_follower_main, offsite);
     offsite->follower_runs = code == 0;
     for (size_t i = 0; i < offsite->place_count && code == 0; i++) {

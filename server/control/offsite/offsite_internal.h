@@ -25,8 +25,9 @@ struct mos_offsite_place {
     const char *name;
     int provider;
     char *url;
-    // With what goes around it: limit, metrics, retry.
+    // With what goes around it: limit, metrics, retry; and without the retry, for a look that is to be quick.
     mos_store *store;
+    mos_store *bare;
     // Held by whoever writes or takes away at the place.
     pthread_mutex_t work;
     pthread_t thread;

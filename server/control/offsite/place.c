@@ -97,7 +97,7 @@ void mos_offsite_probe(struct mos_offsite_place *place) {
     struct mos_error error = {0};
     int64_t began_ns = mos_now_monotonic_ns();
     const struct mos_store_call call = {.over = mos_offsite_over, .argument = place->offsite};
-    mos_status status = mos_store_probe(place->store, &call, &error);
+    mos_status status = mos_store_probe(place->bare, &call, &error);
     pthread_mutex_lock(&place->offsite->mutex);
     place->probe_ns = mos_now_monotonic_ns() - began_ns;
     pthread_mutex_unlock(&place->offsite->mutex);

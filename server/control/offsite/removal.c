@@ -213,7 +213,16 @@ mos_status mos_offsite_delete(mos_offsite *offsite, const char *copy_id, const s
     }
     const struct mos_store_call call = {.over = mos_offsite_over, .argument = offsite};
     bool free_now = pthread_mutex_trylock(&place->work) == 0;
-    status = mos_removal_copy(place, &copy, caller, free_now, &call, out_freed_bytes, error);
+    // Nobody begins to send it any more; it may have been begun right before.
+    status = mos_offsite_read_copy(offsite, copy_id, arena, &copy, error);
+    if (status == MOS_OK && copy.status == MOS_COPY_DELETED) {
+        status = mos_fail(error, MOS_FAILED_PRECONDITION, "the copy is deleted already");
+    } else if (status == MOS_OK && !free_now && copy.status != MOS_COPY_COMPLETED && copy.status != MOS_COPY_ARCHIVED) {
+        status = mos_fail(error, MOS_FAILED_PRECONDITION, "the copy may be sent any moment; try again when what moves now has ended");
+    }
+    if (status == MOS_OK) {
+        status = mos_removal_copy(place, &copy, caller, free_now, &call, out_freed_bytes, error);
+    }
     if (free_now) {
         pthread_mutex_unlock(&place->work);
     } else {

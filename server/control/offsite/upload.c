@@ -207,6 +207,13 @@ static bool wait_some(struct upload *upload) {
     return runs;
 }
 
+static int64_t moved_so_far(struct upload *upload) {
+    pthread_mutex_lock(&upload->mutex);
+    int64_t bytes = upload->moved_bytes;
+    pthread_mutex_unlock(&upload->mutex);
+    return bytes;
+}
+
 // Objects from `begin` to `end`, several at a time.
 static mos_status send_range(struct upload *upload, size_t begin, size_t end, int threads, struct mos_error *error) {
     pthread_t workers[MOS_OFFSITE_MOST_PARALLEL];
@@ -227,11 +234,11 @@ static mos_status send_range(struct upload *upload, size_t begin, size_t end, in
             break;
         }
     }
-    int64_t before_bytes = upload->moved_bytes, before_ns = mos_now_monotonic_ns();
+    int64_t before_bytes = moved_so_far(upload), before_ns = mos_now_monotonic_ns();
     for (bool runs = started > 0; runs;) {
         runs = wait_some(upload);
         int64_t passed_ns = mos_now_monotonic_ns() - before_ns;
-        int64_t rate = passed_ns > 0 ? (int64_t)((double)(upload->moved_bytes - before_bytes) * 1e9 / (double)passed_ns) : 0;
+        int64_t rate = passed_ns > 0 ? (int64_t)((double)(moved_so_far(upload) - before_bytes) * 1e9 / (double)passed_ns) : 0;
         struct mos_error cause = {0};
         if (record(upload, rate, &cause) != MOS_OK) {
             pthread_mutex_lock(&upload->mutex);
@@ -384,7 +391,9 @@ void mos_offsite_attempt(struct mos_offsite_place *place, struct mos_copy *copy)
         }
         mos_close_cleanup(&lock);
         settle(&upload, status, &error);
-        mos_offsite_note_health(place, upload.hopeless ? MOS_OK : status, error.message);
+        // What is lost here is no fault of the place.
+        bool ours = status == MOS_DATA_LOSS || (upload.hopeless && status == MOS_NOT_FOUND);
+        mos_offsite_note_health(place, ours ? MOS_OK : status, error.message);
     } else {
         mos_log_error("a copy could not be begun", MOS_TEXT("copy", copy->id), MOS_TEXT("reason", error.message));
     }

@@ -87,11 +87,15 @@ static void look_after(struct mos_offsite_place *place) {
     if (take_flag(place, &place->catalog_due)) {
         mos_offsite_send_catalog(place);
     }
-    if (take_flag(place, &place->tidy_due) || place->next_tidy_ns <= now_ns) {
+    bool asked = take_flag(place, &place->tidy_due);
+    if (asked || place->next_tidy_ns <= now_ns) {
         place->next_tidy_ns = now_ns + TIDY_SECONDS * MOS_NS_PER_SECOND;
         mos_offsite_tidy(place);
     }
-    if (place->checked_at_ns + PROBE_SECONDS * MOS_NS_PER_SECOND <= now_ns) {
+    pthread_mutex_lock(&place->offsite->mutex);
+    bool stale = place->checked_at_ns + PROBE_SECONDS * MOS_NS_PER_SECOND <= now_ns;
+    pthread_mutex_unlock(&place->offsite->mutex);
+    if (stale) {
         mos_offsite_probe(place);
         tell_lag(place);
     }
