@@ -11,7 +11,7 @@ build: $(BUILD)/build.ninja
 run: build
 	@deploy/run.sh $(BUILD)
 
-test: build $(BUILD)/python/ready $(BUILD)/tools/grpcurl $(BUILD)/clients/ready
+test: build $(BUILD)/python/ready $(BUILD)/tools/grpcurl $(BUILD)/tools/stores $(BUILD)/clients/ready
 	@ctest --test-dir $(BUILD) --output-on-failure -j2
 
 lint: build
@@ -19,7 +19,7 @@ lint: build
 
 # The tests under AddressSanitizer with UndefinedBehaviorSanitizer, then those of the C code under ThreadSanitizer. Programs that are killed
 # at random say nothing to a sanitizer, and rounds of that under it take long.
-sanitize: $(BUILD)/packages $(BUILD)/python/ready $(BUILD)/tools/grpcurl $(BUILD)/clients/ready
+sanitize: $(BUILD)/packages $(BUILD)/python/ready $(BUILD)/tools/grpcurl $(BUILD)/tools/stores $(BUILD)/clients/ready
 	@cmake --preset asan >/dev/null && ninja -C $(BUILD)/asan
 	@ctest --test-dir $(BUILD)/asan --output-on-failure -j2 -E '^fault\.(kill|prune)'
 	@cmake --preset tsan >/dev/null && ninja -C $(BUILD)/tsan
@@ -34,8 +34,10 @@ fuzz: $(BUILD)/packages
 bench: build $(BUILD)/python/ready
 	@$(BUILD)/python/bin/python tests/bench/gateway.py --bin $(BUILD)/bin --gen $(BUILD)/python/gen
 	@$(BUILD)/python/bin/python tests/bench/run.py --bin $(BUILD)/bin --gen $(BUILD)/python/gen
+	@$(MAKE) -s $(BUILD)/tools/stores
+	@PYTHONPATH=tests $(BUILD)/python/bin/python tests/bench/stores.py
 
-coverage: $(BUILD)/packages $(BUILD)/python/ready $(BUILD)/tools/grpcurl $(BUILD)/clients/ready
+coverage: $(BUILD)/packages $(BUILD)/python/ready $(BUILD)/tools/grpcurl $(BUILD)/tools/stores $(BUILD)/clients/ready
 	@cmake --preset coverage >/dev/null && ninja -C $(BUILD)/coverage
 	@ctest --test-dir $(BUILD)/coverage --output-on-failure -j2
 	@$(BUILD)/python/bin/gcovr -r . --object-directory $(BUILD)/coverage -e tests -e '.*/gen/' --print-summary
@@ -63,6 +65,15 @@ $(BUILD)/python/ready: $(BUILD)/packages tests/requirements.txt $(wildcard proto
 $(BUILD)/tools/grpcurl: $(BUILD)/packages
 	@mkdir -p $(@D)
 	@GOBIN=$(CURDIR)/$(@D) go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3
+	@touch $@
+
+# Servers that the drivers of offsite stores are tested against. openssh-server comes from Debian.
+$(BUILD)/tools/stores: $(BUILD)/packages tests/stores/package.json
+	@mkdir -p $(BUILD)/tools/azurite
+	@GOBIN=$(CURDIR)/$(BUILD)/tools go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
+	@GOBIN=$(CURDIR)/$(BUILD)/tools go install github.com/fsouza/fake-gcs-server@v1.56.1
+	@cp tests/stores/package.json $(BUILD)/tools/azurite/
+	@cd $(BUILD)/tools/azurite && npm install --silent --no-audit --no-fund --no-package-lock
 	@touch $@
 
 # Installable client packages for Python, Node and Go.

@@ -11,6 +11,8 @@ packages=(
   libcunit1-dev python3 python3-venv sqlite3 rsync acl attr openssl binutils git ca-certificates chromium
   # database servers and their programs, which the tests start themselves
   postgresql postgresql-client mariadb-server mariadb-client
+  # a server of SFTP that the tests start themselves, and what the transfers are measured against
+  openssh-server openssh-client rclone
   # lint, fuzz
   clang clang-format clang-tidy libclang-rt-14-dev
 )

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/buffer.h"
+#include "common/clock.h"
 #include "control/offsite/hash.h"
 #include "control/offsite/http.h"
 #include "control/offsite/store_internal.h"
@@ -122,11 +123,16 @@ mos_status mos_store_open(mos_store **out, const struct mos_store_options *optio
         return mos_store_open_local(out, &all, error);
     case MOS_STORE_S3:
         return mos_store_open_s3(out, &all, error);
+    case MOS_STORE_AZURE_BLOB:
+        return mos_store_open_azure(out, &all, error);
+    case MOS_STORE_GOOGLE_CLOUD:
+        return mos_store_open_gcs(out, &all, error);
     case MOS_STORE_MEMORY:
         return mos_store_open_memory(out, &all, error);
+    case MOS_STORE_SFTP:
+        return mos_store_open_sftp(out, &all, error);
     default:
-        return mos_fail(error, MOS_UNIMPLEMENTED, "stores of the provider %s are not available in this version",
-                        mos_store_provider_name(all.provider));
+        return mos_fail(error, MOS_INVALID_ARGUMENT, "no such provider");
     }
 }
 
@@ -216,6 +222,19 @@ mos_status mos_store_same(const struct mos_store_object *there, const struct mos
     return MOS_OK;
 }
 
+// Not every server that is told to lock an object does so, or says that it does not.
+static mos_status confirm_lock(mos_store *store, const char *name, int64_t until_unix_ns, const struct mos_store_call *call,
+                               struct mos_error *error) {
+    struct mos_store_object object;
+    mos_status status = mos_store_head(store, name, &object, call, error);
+    if (status == MOS_OK && object.retained_until_unix_ns < until_unix_ns - MOS_NS_PER_SECOND) {
+        // Nobody must take it for locked.
+        mos_store_delete(store, name, call, NULL);
+        return mos_fail(error, MOS_FAILED_PRECONDITION, "%s does not lock objects", store->location);
+    }
+    return status;
+}
+
 mos_status mos_store_put(mos_store *store, const char *name, const struct mos_store_source *source,
                          const struct mos_store_put_options *options, struct mos_store_put_result *out, const struct mos_store_call *call,
                          struct mos_error *error) {
@@ -235,7 +254,10 @@ mos_status mos_store_put(mos_store *store, const char *name, const struct mos_st
     }
     out = out ? out : &unasked;
     *out = (struct mos_store_put_result){0};
-    return store->driver->put(store, name, source, options, out, call ? call : &no_call, error);
+    status = store->driver->put(store, name, source, options, out, call ? call : &no_call, error);
+    return status == MOS_OK && !out->existed && options->retain_until_unix_ns > 0
+               ? confirm_lock(store, name, options->retain_until_unix_ns, call, error)
+               : status;
 }
 
 struct counted {
@@ -269,7 +291,7 @@ mos_status mos_store_get(mos_store *store, const char *name, int64_t offset_byte
                    : status;
     }
     status = store->driver->get(store, name, offset_bytes, size_bytes, count, &counted, call ? call : &no_call, error);
-    if (status == MOS_OK && size_bytes > 0 && counted.size_bytes != size_bytes) {
+    if (status == MOS_OK && (size_bytes > 0 ? counted.size_bytes != size_bytes : offset_bytes > 0 && counted.size_bytes == 0)) {
         return mos_fail(error, MOS_OUT_OF_RANGE, "%s has only %lld bytes", name, (long long)(offset_bytes + counted.size_bytes));
     }
     return status;

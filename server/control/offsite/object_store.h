@@ -184,7 +184,8 @@ struct mos_store_put_result {
 
 // Writes an object that is not there yet, whole or not at all. MOS_OK with `existed` where an object of that name, size and (where one
 // is told) SHA-256 is there; MOS_ALREADY_EXISTS where another one is. MOS_CORRUPT, and nothing written, where the source does not have the
-// SHA-256 that is given. `options`, `out` and `call` may be NULL.
+// SHA-256 that is given. A lock that was asked for is looked at before put says MOS_OK: where the server has not set it, the object is
+// deleted again, with MOS_FAILED_PRECONDITION. `options`, `out` and `call` may be NULL.
 mos_status mos_store_put(mos_store *store, const char *name, const struct mos_store_source *source,
                          const struct mos_store_put_options *options, struct mos_store_put_result *out, const struct mos_store_call *call,
                          struct mos_error *error);

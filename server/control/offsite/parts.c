@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "common/buffer.h"
-#include "control/offsite/hash.h"
 
 enum { THREADS_LIMIT = 32, HASH_PIECE_BYTES = 256 * 1024 };
 
@@ -149,5 +148,52 @@ mos_status mos_store_parts_hash(const char *name, const struct mos_store_source 
     if (status == MOS_OK && memcmp(hashing.whole, source->sha256, sizeof(hashing.whole)) != 0) {
         return mos_fail(error, MOS_CORRUPT, "%s does not have the SHA-256 that it should have", name);
     }
+    return status;
+}
+
+// Either digest may be NULL.
+static mos_status hash_both(const struct mos_store_source *source, mos_store_hash *sha256, mos_store_hash *md5,
+                            const struct mos_store_call *call, struct mos_error *error) {
+    MOS_CLEANUP_FREE uint8_t *piece = mos_malloc(HASH_PIECE_BYTES);
+    for (int64_t done = 0; done < source->size_bytes;) {
+        size_t size = source->size_bytes - done < HASH_PIECE_BYTES ? (size_t)(source->size_bytes - done) : HASH_PIECE_BYTES;
+        mos_status status =
+            mos_store_over(call) ? mos_store_fail_cancelled(error) : mos_store_source_read(source, done, piece, size, error);
+        if (status != MOS_OK) {
+            return status;
+        }
+        if (sha256) {
+            mos_store_hash_update(sha256, piece, size);
+        }
+        mos_store_hash_update(md5, piece, size);
+        done += (int64_t)size;
+    }
+    return MOS_OK;
+}
+
+mos_status mos_store_source_md5(const char *name, const struct mos_store_source *source, char base64[MOS_STORE_BASE64_BYTES],
+                                const struct mos_store_call *call, struct mos_error *error) {
+    MOS_CLEANUP_HASH mos_store_hash *sha256 = mos_store_hash_new(MOS_STORE_SHA256);
+    MOS_CLEANUP_HASH mos_store_hash *md5 = mos_store_hash_new(MOS_STORE_MD5);
+    uint8_t found[MOS_STORE_HASH_BYTES], found_md5[MOS_STORE_MD5_BYTES];
+    mos_status status = hash_both(source, sha256, md5, call, error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    mos_store_hash_take(sha256, found);
+    mos_store_hash_take(md5, found_md5);
+    mos_store_base64(found_md5, sizeof(found_md5), base64);
+    return memcmp(found, source->sha256, sizeof(found)) == 0
+               ? MOS_OK
+               : mos_fail(error, MOS_CORRUPT, "%s does not have the SHA-256 that it should have", name);
+}
+
+mos_status mos_store_part_md5(const struct mos_store_source *part, char base64[MOS_STORE_BASE64_BYTES], const struct mos_store_call *call,
+                              struct mos_error *error) {
+    MOS_CLEANUP_HASH mos_store_hash *md5 = mos_store_hash_new(MOS_STORE_MD5);
+    uint8_t found[MOS_STORE_MD5_BYTES];
+    mos_status status = hash_both(part, NULL, md5, call, error);
+    mos_store_hash_take(md5, found);
+    mos_store_base64(found, sizeof(found), base64);
     return status;
 }

@@ -34,6 +34,7 @@ mos_status mos_s3_fail(const struct mos_store_http_response *response, const cha
     } codes[] = {
         {"InvalidAccessKeyId", MOS_UNAUTHENTICATED},
         {"SignatureDoesNotMatch", MOS_UNAUTHENTICATED},
+        {"XAdminUserNotFound", MOS_UNAUTHENTICATED},
         {"ExpiredToken", MOS_UNAUTHENTICATED},
         {"InvalidToken", MOS_UNAUTHENTICATED},
         {"InvalidTokenId", MOS_UNAUTHENTICATED},

@@ -200,7 +200,8 @@ mos_status mos_s3_sweep(mos_store *store, int64_t age_seconds, int *out_removed,
             return status;
         }
         if (response.code != 200) {
-            return mos_s3_fail(&response, "unfinished uploads cannot be listed", error);
+            status = mos_s3_fail(&response, "unfinished uploads cannot be listed", error);
+            return status == MOS_NOT_FOUND ? mos_fail(error, MOS_FAILED_PRECONDITION, "there is no bucket %s", s3->bucket) : status;
         }
         status = mos_s3_read_uploads(response.body.data, response.body.size_bytes, arena, &uploads, &count, &next_key, &next_id, error);
         for (size_t i = 0; status == MOS_OK && i < count; i++) {
