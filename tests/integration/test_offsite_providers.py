@@ -1,4 +1,4 @@
-"""Copies in a bucket of a server that checks signatures: cut connections, locks, and a server that comes back from there."""
+"""Copies on real servers of every protocol: what lies there, cut connections, locks, and a server that comes back from there."""
 
 import shutil
 import subprocess
@@ -9,7 +9,7 @@ from integration.test_offsite import DELETED, RETRYING, copies, same, take, wait
 from support.api import offsite, pb, refused
 from support.data import make_files
 from support.program import BIN, CEILING, environment, wait_until
-from support.stores import S3, running
+from support.stores import S3, Azure, Gcs, Sftp, running
 
 
 @pytest.fixture
@@ -28,33 +28,58 @@ def keys(s3, bucket="backups"):
     return {item["Key"] for page in pages for item in page.get("Contents", [])}
 
 
-def test_there_and_back(s3, start, source, tmp_path):
-    settings = s3.settings() | {"OFFSITE_RETRY_SECONDS": 0, "BACKUP_CONFIG_PATHS": source}
-    server = start(**settings)
+def test_exactly_what_is_needed_is_there(s3, start, source):
+    server = start(**s3.settings(), BACKUP_CONFIG_PATHS=source)
     client = server.client()
-    record, copy = take(client)
+    _, copy = take(client)
     there = {name.removeprefix("shop/one/") for name in keys(s3)}
     here = {path.relative_to(server.repository).as_posix() for path in server.repository.rglob("*") if path.is_file()}
     here = {name for name in here if not name.startswith(("index/", "lock/", "tmp/", "audit/", "catalog/"))}
     assert here | {"writer"} == {name for name in there if not name.startswith("catalog/")}
     found = client.call(client.offsite.VerifyOffsite, offsite.VerifyOffsiteRequest(offsite_backup_id=copy.id))
     assert found.valid and found.objects_checked == copy.objects_total
-    wait_until(lambda: any("/catalog/" in name for name in keys(s3)), "the sealed catalog is there")
-    server.stop()
-    home = tmp_path / "new"
-    (home / "keys").mkdir(parents=True, mode=0o700)
-    shutil.copy(server.keyring, home / "keys/keyring")
-    shutil.rmtree(server.home)
-    result = subprocess.run(
-        [BIN / "mosaajii-server", "--rebuild-catalog", "--from", "s3://backups/shop/one"],
-        env=environment(MOSAAJII_HOME=home, **settings), capture_output=True, text=True, timeout=CEILING,
-    )  # fmt: skip
-    assert result.returncode == 0 and "can be restored" in result.stdout, result.stdout + result.stderr
-    again = start("new", **settings)
-    client = again.client()
-    client.restore(record.id, again.restore_root / "back")
-    same(source, again.restore_root / "back" / str(source).lstrip("/"))
-    take(client)
+
+
+LOCATIONS = {
+    S3: lambda server: "s3://backups/shop/one",
+    Azure: lambda server: "azure://backups/shop/one",
+    Gcs: lambda server: "gs://backups/shop/one",
+    Sftp: lambda server: f"sftp://{server.user}@127.0.0.1:{server.port}{server.folder}/shop/one",
+}
+
+
+@pytest.mark.parametrize("kind", LOCATIONS)
+def test_there_and_back(kind, start, source, tmp_path):
+    with running(kind) as provider:
+        settings = provider.settings() | {"OFFSITE_RETRY_SECONDS": 0, "BACKUP_CONFIG_PATHS": source}
+        server = start(**settings)
+        client = server.client()
+        record, copy = take(client)
+        found = client.call(client.offsite.VerifyOffsite, offsite.VerifyOffsiteRequest(offsite_backup_id=copy.id, sample_percent=100))
+        assert found.valid and found.bytes_checked == copy.size
+        server.stop()
+        home = tmp_path / "new"
+        (home / "keys").mkdir(parents=True, mode=0o700)
+        shutil.copy(server.keyring, home / "keys/keyring")
+        shutil.rmtree(server.home)
+        result = subprocess.run(
+            [BIN / "mosaajii-server", "--rebuild-catalog", "--from", LOCATIONS[kind](provider)],
+            env=environment(MOSAAJII_HOME=home, **settings), capture_output=True, text=True, timeout=CEILING,
+        )  # fmt: skip
+        assert result.returncode == 0 and "can be restored" in result.stdout, result.stdout + result.stderr
+        again = start("new", **settings)
+        client = again.client()
+        (known,) = copies(client)
+        assert known.backup_id == record.id and known.location == copy.location, "the place is known by the same name"
+        client.restore(record.id, again.restore_root / "back")
+        same(source, again.restore_root / "back" / str(source).lstrip("/"))
+        second, _ = take(client)
+        client.delete(record.id)
+        job = client.finish(client.call(client.offsite.FetchBackup, offsite.FetchBackupRequest(offsite_backup_id=known.id)))
+        assert job.status == pb.Job.SUCCEEDED and client.verify(record.id).valid
+        client.call(client.offsite.DeleteOffsiteBackup, offsite.DeleteOffsiteBackupRequest(offsite_backup_id=known.id))
+        assert client.verify(second.id).valid
+        again.stop()
 
 
 def test_cut_off_it_goes_on(s3, start, source):
