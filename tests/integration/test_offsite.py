@@ -164,7 +164,7 @@ def test_a_copy_is_verified_and_healed_from_here(begin, bucket, source):
     )
     found = verify(100)
     assert found.valid and found.objects_checked == copy.objects_total and found.bytes_checked == copy.size
-    first, second = sorted(bucket.rglob("packs/*/*"))[0], bucket / f"backups/{record.id}"
+    first, second = max(bucket.rglob("packs/*/*"), key=lambda path: path.stat().st_size), bucket / f"backups/{record.id}"
     good = first.read_bytes()
     first.chmod(0o600)
     first.write_bytes(good[:1000] + b"X" + good[1001:])
@@ -433,6 +433,7 @@ def test_everything_comes_back_from_the_bucket_alone(begin, start, bucket, sourc
     assert "3 backups were found" in said and "from its sealed copy" in said and re.search(r"can be restored, \d+\.\d seconds", said), said
     again = start("new", BACKUP_CONFIG_PATHS=source, OFFSITE_PROVIDER="LOCAL_REMOTE", OFFSITE_BUCKET=bucket)
     assert again.client().list(), "whoever brings it back gets in"
+    assert again.cli("audit", "verify").returncode == 0, "and the trail hangs together"
     client = again.client(token=token)
     rows = {row.id: row for row in client.list()}
     assert set(rows) == {first.id, second.id, third.id}

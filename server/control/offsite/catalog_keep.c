@@ -1,4 +1,4 @@
-// The catalog, sealed beside the data, here and at the places.
+// The catalog, sealed beside the data, here and at the places; with it the newest checkpoint of the audit trail.
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,15 +17,15 @@ static int compare(const void *a, const void *b) {
     return strcmp(b, a);
 }
 
-// Sealed copies here, newest first, as names of objects.
-static size_t list_local(mos_offsite *offsite, char (*out)[NAME_BYTES]) {
+// What lies here in `catalog` or `audit`, newest first, as names of objects.
+static size_t list_local(mos_offsite *offsite, const char *where, char (*out)[NAME_BYTES]) {
     char path[4200];
     size_t count = 0;
-    snprintf(path, sizeof(path), "%s/catalog", offsite->options.repository);
+    snprintf(path, sizeof(path), "%s/%s", offsite->options.repository, where);
     DIR *folder = opendir(path);
     for (struct dirent *entry = folder ? readdir(folder) : NULL; entry && count < MOST_FOUND; entry = readdir(folder)) {
         if (strlen(entry->d_name) == 20 && strspn(entry->d_name, "0123456789") == 20) {
-            snprintf(out[count++], NAME_BYTES, "catalog/%.20s", entry->d_name);
+            snprintf(out[count++], NAME_BYTES, "%s/%.20s", where, entry->d_name);
         }
     }
     if (folder) {
@@ -46,7 +46,7 @@ mos_status mos_offsite_keep_catalog(mos_offsite *offsite, struct mos_error *erro
     }
     unlink(path);
     MOS_CLEANUP_FREE char(*names)[NAME_BYTES] = mos_calloc(MOST_FOUND, NAME_BYTES);
-    size_t count = status == MOS_OK ? list_local(offsite, names) : 0;
+    size_t count = status == MOS_OK ? list_local(offsite, "catalog", names) : 0;
     for (size_t i = KEPT; i < count; i++) {
         snprintf(path, sizeof(path), "%s/%s", offsite->options.repository, names[i]);
         unlink(path);
@@ -55,38 +55,47 @@ mos_status mos_offsite_keep_catalog(mos_offsite *offsite, struct mos_error *erro
 }
 
 // Older ones than the newest at the place.
-static mos_status thin(struct mos_offsite_place *place, const struct mos_store_call *call, struct mos_error *error) {
+static mos_status thin(struct mos_offsite_place *place, const char *where, const struct mos_store_call *call, struct mos_error *error) {
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     struct mos_store_page page = {0};
-    mos_status status = mos_store_list(place->store, "catalog/", NULL, 1000, arena, &page, call, error);
+    mos_status status = mos_store_list(place->store, where, NULL, 1000, arena, &page, call, error);
     for (size_t i = 0; i + KEPT < page.count && status == MOS_OK; i++) {
         status = mos_store_delete(place->store, page.objects[i].name, call, error);
     }
     return status;
 }
 
-void mos_offsite_send_catalog(struct mos_offsite_place *place) {
-    mos_offsite *offsite = place->offsite;
+// The newest of a folder; none is no failure.
+static mos_status send_newest(struct mos_offsite_place *place, const char *where, const struct mos_store_call *call,
+                              struct mos_error *error) {
     MOS_CLEANUP_FREE char(*names)[NAME_BYTES] = mos_calloc(MOST_FOUND, NAME_BYTES);
-    const struct mos_store_call call = {.over = mos_offsite_over, .argument = offsite};
     uint8_t digest[32];
-    struct mos_error error = {0};
-    if (list_local(offsite, names) == 0) {
-        return;
-    }
     mos_stored_object object = MOSAAJII__ENGINE__V1__STORED_OBJECT__INIT;
+    if (list_local(place->offsite, where, names) == 0) {
+        return MOS_OK;
+    }
     object.name = names[0];
     object.sha256 = (ProtobufCBinaryData){.data = digest, .len = sizeof(digest)};
-    mos_status status = mos_offsite_hash_local(offsite, object.name, &object.size, digest, &error);
+    mos_status status = mos_offsite_hash_local(place->offsite, object.name, &object.size, digest, error);
+    // Never locked: each is replaced by the next.
+    return status == MOS_OK ? mos_offsite_send_object(place, &object, 0, call, error) : status;
+}
+
+void mos_offsite_send_catalog(struct mos_offsite_place *place) {
+    const struct mos_store_call call = {.over = mos_offsite_over, .argument = place->offsite};
+    struct mos_error error = {0};
+    mos_status status = mos_offsite_claim(place, &call, &error);
     if (status == MOS_OK) {
-        status = mos_offsite_claim(place, &call, &error);
+        status = send_newest(place, "audit", &call, &error);
     }
     if (status == MOS_OK) {
-        // Never locked: each is replaced by the next.
-        status = mos_offsite_send_object(place, &object, 0, &call, &error);
+        status = send_newest(place, "catalog", &call, &error);
     }
     if (status == MOS_OK) {
-        status = thin(place, &call, &error);
+        status = thin(place, "catalog/", &call, &error);
+    }
+    if (status == MOS_OK) {
+        status = thin(place, "audit/", &call, &error);
     }
     if (status != MOS_OK && status != MOS_CANCELLED) {
         mos_log_warning("the sealed catalog could not be sent", MOS_TEXT("location", place->name), MOS_TEXT("reason", error.message));
