@@ -8,6 +8,7 @@
 #include "cli/backup.h"
 #include "cli/job.h"
 #include "cli/key.h"
+#include "cli/offsite.h"
 #include "cli/protect.h"
 #include "cli/repository.h"
 #include "cli/schedule.h"
@@ -17,6 +18,7 @@ const struct mos_group mos_groups[] = {
     {"repository", "look after all backups at once"},
     {"schedule", "backups that are taken without anybody asking"},
     {"retention", "how long backups are kept"},
+    {"offsite", "copies of backups at another place"},
     {"job", "the server's pieces of work"},
     {"token", "who may call the server"},
     {"key", "the keys that protect the backups' own keys"},
@@ -174,6 +176,29 @@ static const struct mos_option passphrase_options[] = {
 static const struct mos_option key_rotate_options[] = {{.name = "no-wait", .help = "print the job's id and leave"}, {0}};
 static const struct mos_option hold_options[] = {{.name = "off", .help = "take the hold off; administrators only"}, {0}};
 static const struct mos_option lock_options[] = {{.name = "days", .value = "N", .help = "for how many days from now, 1 to 36500"}, {0}};
+
+#define COPY_ID_TEXT "\nID is the id of an offsite backup or of its backup, the first characters of one, or \"latest\".\n"
+static const struct mos_option offsite_upload_options[] = {
+    {.name = "retention-days", .value = "N", .help = "days to keep the copy; default: by policy, or as the backup's own"},
+    {.name = "no-replication", .help = "not to the secondary location too"},
+    {0},
+};
+static const struct mos_option offsite_list_options[] = {
+    {.name = "backup", .value = "ID", .help = "only those of this backup"},
+    {.name = "provider", .value = "PROVIDER", .help = "only this: LOCAL_REMOTE, S3, AZURE_BLOB, GOOGLE_CLOUD or SFTP"},
+    {.name = "status", .value = "STATUS", .help = "only this status"},
+    {.name = "limit", .value = "N", .help = "how many at most; default: 50"},
+    {0},
+};
+static const struct mos_option offsite_verify_options[] = {
+    {.name = "percent", .value = "N", .help = "share of the objects to read, 0 to 100; default: what the provider's checksums tell"}, {0}};
+static const struct mos_option offsite_fetch_options[] = {
+    {.name = "wait", .help = "wait for the end (the default)"}, {.name = "no-wait", .help = "print the job's id and leave"}, {0}};
+static const struct mos_option offsite_policy_options[] = {
+    {.name = "retention-days", .value = "N", .help = "keep copies so long, 1 to 36500"},
+    {.name = "archive-after-days", .value = "N", .help = "move them to a colder class after so long; 0: never"},
+    {0},
+};
 
 const struct mos_command mos_commands[] = {
     {.group = "backup",
@@ -380,6 +405,75 @@ const struct mos_command mos_commands[] = {
      .example = "  mosaajii retention preview --days 90 --schedule nightly --keep-daily 7 --keep-monthly 6\n",
      .options = retention_preview_options,
      .run = mos_retention_preview},
+    {.group = "offsite",
+     .name = "upload",
+     .words = "ID",
+     .least_words = 1,
+     .most_words = 1,
+     .summary = "Copy a backup offsite, in the background",
+     .description = READABLE_ID_TEXT "What is there already is not sent again.\n",
+     .example = "  mosaajii offsite upload latest --retention-days 365\n",
+     .options = offsite_upload_options,
+     .run = mos_offsite_upload},
+    {.group = "offsite",
+     .name = "list",
+     .summary = "List copies, newest first",
+     .example = "  mosaajii offsite list --status RETRYING\n",
+     .options = offsite_list_options,
+     .run = mos_offsite_list},
+    {.group = "offsite",
+     .name = "show",
+     .words = "ID",
+     .least_words = 1,
+     .most_words = 1,
+     .summary = "Show one copy in full, with who did what to it",
+     .description = COPY_ID_TEXT,
+     .example = "  mosaajii offsite show latest\n",
+     .run = mos_offsite_show},
+    {.group = "offsite",
+     .name = "verify",
+     .words = "ID",
+     .least_words = 1,
+     .most_words = 1,
+     .summary = "Say whether a copy is whole",
+     .description = COPY_ID_TEXT "A damaged copy ends it with exit code 1; what is lost is sent again.\n",
+     .example = "  mosaajii offsite verify latest --percent 10\n",
+     .options = offsite_verify_options,
+     .run = mos_offsite_verify},
+    {.group = "offsite",
+     .name = "fetch",
+     .words = "ID",
+     .least_words = 1,
+     .most_words = 1,
+     .summary = "Bring back what is missing here of a backup",
+     .description = COPY_ID_TEXT,
+     .example = "  mosaajii offsite fetch 01939b5e-7a2c\n",
+     .options = offsite_fetch_options,
+     .run = mos_offsite_fetch},
+    {.group = "offsite",
+     .name = "delete",
+     .words = "ID",
+     .least_words = 1,
+     .most_words = 1,
+     .summary = "Delete a copy and free what no other one needs",
+     .description = COPY_ID_TEXT,
+     .example = "  mosaajii offsite delete 01939b5e-7a2c --yes\n",
+     .options = delete_options,
+     .run = mos_offsite_delete},
+    {.group = "offsite",
+     .name = "locations",
+     .summary = "Show where copies go, and how these places are",
+     .example = "  mosaajii offsite locations\n",
+     .run = mos_offsite_locations},
+    {.group = "offsite",
+     .name = "policy",
+     .words = "[NAME]",
+     .most_words = 1,
+     .summary = "Show how long copies are kept, or change it",
+     .description = "\nA backup with a tag of that name, or of its first word, is kept by it.\n",
+     .example = "  mosaajii offsite policy monthly_365 --retention-days 730 --archive-after-days 30\n",
+     .options = offsite_policy_options,
+     .run = mos_offsite_policy},
     {.group = "job",
      .name = "list",
      .summary = "List jobs, newest first",

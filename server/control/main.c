@@ -26,6 +26,7 @@
 #include "control/job/readiness.h"
 #include "control/key/kms.h"
 #include "control/metrics/metrics.h"
+#include "control/offsite/offsite.h"
 #include "control/rpc/rpc.h"
 #include "control/schedule/scheduler.h"
 #include "control/service/service.h"
@@ -33,12 +34,17 @@
 enum { EXIT_WRONG = 2, MOST_JOBS = 64, DRAIN_GRACE_MS = 5000, ENGINES_GRACE_MS = 15000 };
 
 static const char help[] =
-    "Usage: mosaajii-server [--print-config | --rebuild-catalog | --version | --help]\n"
+    "Usage: mosaajii-server [--print-config | --rebuild-catalog [--from LOCATION] | --version | --help]\n"
     "\n"
     "Serves Mosaajii Backup over gRPC until SIGTERM or SIGINT.\n"
     "\n"
     "  --print-config     show every setting, its value and where it came from\n"
     "  --rebuild-catalog  read the backups of the repository back into the catalog, and end\n"
+    "  --from LOCATION    bring them back from there first, for a machine whose home is lost: s3://BUCKET/PREFIX, "
+    "azure://CONTAINER/PREFIX,\n"
+    "                     gs://BUCKET/PREFIX, sftp://USER@HOST/PATH or file:///PATH, with the credentials of the settings; the keyring, "
+    "or\n"
+    "                     an escrow copy of it with MOSAAJII_KEYRING_PASSPHRASE, must lie at MOSAAJII_HOME/keys/keyring\n"
     "  --version          show the version\n"
     "  --help             show this\n"
     "\n"
@@ -47,6 +53,7 @@ static const char help[] =
 struct options {
     bool print_config;
     bool rebuild_catalog;
+    const char *from;
 };
 
 // Everything the server is made of, in the order in which it is made; taken apart backwards.
@@ -68,6 +75,8 @@ struct program {
     mos_scheduler *scheduler;
     mos_access *access;
     mos_queue *queue;
+    struct mos_engine engine;
+    mos_offsite *offsite;
     mos_rpc_server *server;
     struct mos_services services;
 };
@@ -154,7 +163,10 @@ static mos_status check_settings(const mos_settings *settings, struct mos_error 
     if (status == MOS_OK) {
         status = mos_keep_tags_check(settings, error);
     }
-    return status == MOS_OK ? mos_sources_check(settings, error) : status;
+    if (status == MOS_OK) {
+        status = mos_sources_check(settings, error);
+    }
+    return status == MOS_OK ? mos_offsite_check(settings, error) : status;
 }
 
 static void set_up_log(const mos_settings *settings) {
@@ -266,54 +278,76 @@ static mos_status transform_key(void *context, const char *reference, bool unwra
     if (status != MOS_OK) {
         const struct mos_audit_detail detail = {"message", error->message};
         mos_log_error("ENCRYPTION_FAILED", MOS_TEXT("key", reference), MOS_TEXT("reason", error->message));
-        mos_trail_note(program->trail, "Alert.ENCRYPTION_FAILED", reference, status, &detail, 1);
+        if (program->trail) {
+            mos_trail_note(program->trail, "Alert.ENCRYPTION_FAILED", reference, status, &detail, 1);
+        }
     }
     mos_watch_encryption(program->watch, reference, status == MOS_OK ? NULL : error);
     return status;
 }
 
-static mos_status open_state(struct program *program, struct mos_error *error) {
+// Home, engine and keys: what is there before the catalog is.
+static mos_status prepare(struct program *program, struct mos_error *error) {
     const mos_settings *settings = program->settings;
     mos_status status = find_engine(program, error);
     if (status == MOS_OK) {
         status = prepare_home(program, error);
     }
     if (status == MOS_OK) {
-        MOS_CLEANUP_FREE char *path = join(program->home, "catalog.db");
-        status = mos_catalog_open(&program->catalog, path, error);
+        const struct mos_kms_options kms_options = kms_options_of(settings);
+        status = mos_kms_create(&program->kms, &kms_options, error);
     }
+    if (status != MOS_OK) {
+        return status;
+    }
+    program->keeper = (struct mos_key_keeper){transform_key, program};
+    program->engine = (struct mos_engine){.path = program->engine_path,
+                                          .repository = mos_setting_text(settings, MOS_SETTING_MOSAAJII_REPOSITORY),
+                                          .keyring = program->keyring,
+                                          .scratch = program->scratch,
+                                          .lifeline = program->engines_lock,
+                                          .passphrase = mos_setting_text(settings, MOS_SETTING_MOSAAJII_KEYRING_PASSPHRASE),
+                                          .key_reference = mos_kms_reference(program->kms),
+                                          .keeper = &program->keeper};
+    return MOS_OK;
+}
+
+static mos_status make_offsite(struct program *program, const char *from, struct mos_error *error) {
+    const struct mos_offsite_options options = {.settings = program->settings,
+                                                .catalog = program->catalog,
+                                                .queue = program->queue,
+                                                .repository = program->engine.repository,
+                                                .scratch = program->scratch,
+                                                .from = from};
+    mos_status status = mos_offsite_create(&program->offsite, &options, error);
+    if (status == MOS_OK) {
+        mos_queue_set_prepare(program->queue, mos_offsite_prepare, program->offsite);
+    }
+    return status;
+}
+
+static mos_status open_state(struct program *program, struct mos_error *error) {
+    MOS_CLEANUP_FREE char *path = join(program->home, "catalog.db");
+    mos_status status = mos_catalog_open(&program->catalog, path, error);
     if (status == MOS_OK) {
         status = open_trail(program, error);
     }
     if (status != MOS_OK) {
         return status;
     }
-    const struct mos_kms_options kms_options = kms_options_of(settings);
-    status = mos_kms_create(&program->kms, &kms_options, error);
+    status = mos_watch_create(&program->watch, program->catalog, program->settings, error);
     if (status != MOS_OK) {
         return status;
     }
-    program->keeper = (struct mos_key_keeper){transform_key, program};
-    const struct mos_engine engine = {.path = program->engine_path,
-                                      .repository = mos_setting_text(settings, MOS_SETTING_MOSAAJII_REPOSITORY),
-                                      .keyring = program->keyring,
-                                      .scratch = program->scratch,
-                                      .lifeline = program->engines_lock,
-                                      .passphrase = mos_setting_text(settings, MOS_SETTING_MOSAAJII_KEYRING_PASSPHRASE),
-                                      .key_reference = mos_kms_reference(program->kms),
-                                      .keeper = &program->keeper};
-    status = mos_watch_create(&program->watch, program->catalog, settings, error);
-    if (status != MOS_OK) {
-        return status;
-    }
-    program->queue = mos_queue_create(program->catalog, &engine, (int)mos_setting_number(settings, MOS_SETTING_MOSAAJII_MAX_JOBS));
+    program->queue =
+        mos_queue_create(program->catalog, &program->engine, (int)mos_setting_number(program->settings, MOS_SETTING_MOSAAJII_MAX_JOBS));
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     const Mosaajii__Engine__V1__Repository *repository;
     status = mos_queue_init(program->queue, arena, &repository, error);
     if (status != MOS_OK) {
-        return mos_fail_context(error, "opening the repository %s", engine.repository);
+        return mos_fail_context(error, "opening the repository %s", program->engine.repository);
     }
-    mos_log_info(repository->created ? "repository created" : "repository opened", MOS_TEXT("repository", engine.repository),
+    mos_log_info(repository->created ? "repository created" : "repository opened", MOS_TEXT("repository", program->engine.repository),
                  MOS_TEXT("id", repository->id));
     return mos_queue_settle(program->queue, error);
 }
@@ -329,6 +363,9 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
                                 ? mos_setting_number(settings, MOS_SETTING_MOSAAJII_SECOND_PERSON_MINUTES) * 60 * MOS_NS_PER_SECOND
                                 : 0};
     mos_status status = mos_trail_start(program->trail, error);
+    if (status == MOS_OK) {
+        status = make_offsite(program, NULL, error);
+    }
     if (status == MOS_OK) {
         status = mos_access_create(&program->access, program->catalog, &access_options, error);
     }
@@ -363,6 +400,7 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
     program->services = (struct mos_services){.settings = settings,
                                               .catalog = program->catalog,
                                               .queue = program->queue,
+                                              .offsite = program->offsite,
                                               .access = program->access,
                                               .trail = program->trail,
                                               .kms = program->kms,
@@ -393,6 +431,9 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
     if (status == MOS_OK) {
         status = mos_scheduler_start(program->scheduler, error);
     }
+    if (status == MOS_OK) {
+        status = mos_offsite_start(program->offsite, error);
+    }
     return status == MOS_OK ? mos_rpc_server_start(program->server, error) : status;
 }
 
@@ -401,6 +442,7 @@ static void tear_down(struct program *program) {
     mos_metrics_stop(program->metrics);
     mos_watch_stop(program->watch);
     mos_scheduler_stop(program->scheduler);
+    mos_offsite_stop(program->offsite);
     if (program->queue) {
         mos_queue_stop(program->queue);
     }
@@ -409,6 +451,7 @@ static void tear_down(struct program *program) {
         mos_rpc_server_destroy(program->server);
     }
     mos_scheduler_destroy(program->scheduler);
+    mos_offsite_destroy(program->offsite);
     mos_queue_destroy(program->queue);
     mos_metrics_destroy(program->metrics);
     mos_watch_destroy(program->watch);
@@ -449,7 +492,7 @@ static void log_ready(struct program *program) {
 
 static int serve(struct program *program, const sigset_t *ends) {
     struct mos_error error;
-    if (open_state(program, &error) != MOS_OK || make_server(program, &error) != MOS_OK) {
+    if (prepare(program, &error) != MOS_OK || open_state(program, &error) != MOS_OK || make_server(program, &error) != MOS_OK) {
         return fail(&error, EXIT_FAILURE);
     }
     log_ready(program);
@@ -460,14 +503,127 @@ static int serve(struct program *program, const sigset_t *ends) {
     return EXIT_SUCCESS;
 }
 
-static int rebuild(struct program *program) {
-    struct mos_error error;
-    int64_t added = 0;
-    if (open_state(program, &error) != MOS_OK || mos_queue_rebuild(program->queue, &added, &error) != MOS_OK) {
-        return fail(&error, EXIT_FAILURE);
+static double seconds_since(int64_t began_ns) {
+    return (double)(mos_now_monotonic_ns() - began_ns) / (double)MOS_NS_PER_SECOND;
+}
+
+static bool newest(const struct mos_backup *backup, void *id) {
+    snprintf(id, MOS_ID_TEXT_BYTES, "%s", backup->id);
+    return false;
+}
+
+static bool not_over(const void *program) {
+    (void)program;
+    return false;
+}
+
+// The newest good backup is brought back and read whole: from then on it can be restored.
+static mos_status prove_first(struct program *program, int64_t began_ns, struct mos_error *error) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    mos_catalog_session *session = NULL;
+    char backup_id[MOS_ID_TEXT_BYTES] = "", job_id[MOS_ID_TEXT_BYTES];
+    struct mos_job job;
+    mos_status status = mos_catalog_read_begin(program->catalog, &session, error);
+    if (status == MOS_OK) {
+        status = mos_catalog_good_backups(session, 0, newest, backup_id, error);
     }
-    printf("%lld %s added to the catalog.\n", (long long)added, added == 1 ? "backup was" : "backups were");
-    return EXIT_SUCCESS;
+    mos_catalog_read_end(session);
+    if (status != MOS_OK || !*backup_id) {
+        return status;
+    }
+    status = mos_queue_start(program->queue, error);
+    if (status == MOS_OK) {
+        status = mos_queue_verify(program->queue, backup_id, "system", job_id, error);
+    }
+    if (status == MOS_OK) {
+        status = mos_queue_wait(program->queue, job_id, not_over, NULL, arena, &job, error);
+    }
+    if (status == MOS_OK && job.status != MOS_JOB_SUCCEEDED && job.status != MOS_JOB_SUCCEEDED_WITH_WARNINGS) {
+        status = mos_fail(error, MOS_DATA_LOSS, "the newest backup %s does not verify: %s", backup_id, job.message);
+    }
+    if (status == MOS_OK) {
+        printf("The newest backup, %s, is here and verified: it can be restored, %.1f seconds after the start.\n", backup_id,
+               seconds_since(began_ns));
+    }
+    return status;
+}
+
+// Whoever brings a lost server back holds its keys, and must get in.
+static mos_status give_token(struct program *program, struct mos_error *error) {
+    const char *token_file = mos_setting_text(program->settings, MOS_SETTING_MOSAAJII_TOKEN_FILE);
+    const struct mos_access_options options = {.jwt_secret = "", .client_roles = ""};
+    bool made = false;
+    mos_status status = mos_access_create(&program->access, program->catalog, &options, error);
+    if (status == MOS_OK) {
+        status = mos_access_recover_admin(program->access, token_file, &made, error);
+    }
+    if (made) {
+        mos_trail_note(program->trail, "Server.RecoveryToken", "", MOS_OK, NULL, 0);
+        printf("An administrator's token was written to %s.\n", token_file);
+    }
+    return status;
+}
+
+static mos_status bring_back(struct program *program, const char *from, struct mos_error *error) {
+    MOS_CLEANUP_FREE char *catalog = join(program->home, "catalog.db");
+    const struct mos_offsite_lost lost = {.settings = program->settings, .from = from, .engine = &program->engine, .catalog = catalog};
+    struct mos_offsite_found found;
+    if (access(program->keyring, R_OK) != 0) {
+        return mos_fail(error, MOS_FAILED_PRECONDITION,
+                        "there is no keyring at %s: put it there, or an escrow copy of it with MOSAAJII_KEYRING_PASSPHRASE",
+                        program->keyring);
+    }
+    mos_status status = mos_offsite_find(&lost, &found, error);
+    if (status == MOS_OK) {
+        printf("%lld %s found at %s; %s%s.\n", (long long)found.backups, found.backups == 1 ? "backup was" : "backups were", from,
+               found.catalog ? "the catalog was opened from its sealed copy" : "the catalog is made anew: ",
+               found.catalog ? "" : found.reason);
+    }
+    return status;
+}
+
+static mos_status rebuild_catalog(struct program *program, const char *from, struct mos_error *error) {
+    int64_t began_ns = mos_now_monotonic_ns(), added = 0, count = 0;
+    mos_status status = prepare(program, error);
+    if (status == MOS_OK && from) {
+        status = bring_back(program, from, error);
+    }
+    if (status == MOS_OK) {
+        status = open_state(program, error);
+    }
+    if (status == MOS_OK) {
+        status = mos_queue_rebuild(program->queue, &added, error);
+    }
+    if (status == MOS_OK) {
+        printf("%lld %s added to the catalog.\n", (long long)added, added == 1 ? "backup was" : "backups were");
+    }
+    if (status != MOS_OK || !from) {
+        return status;
+    }
+    status = make_offsite(program, from, error);
+    if (status == MOS_OK) {
+        status = mos_offsite_adopt(program->offsite, from, program->settings, error);
+    }
+    mos_catalog_session *session = NULL;
+    if (status == MOS_OK && mos_catalog_read_begin(program->catalog, &session, error) == MOS_OK) {
+        status = mos_catalog_count_backups(session, &count, error);
+        mos_catalog_read_end(session);
+    }
+    if (status == MOS_OK) {
+        printf("The catalog is back, with %lld %s, %.1f seconds after the start.\n", (long long)count, count == 1 ? "backup" : "backups",
+               seconds_since(began_ns));
+        fflush(stdout);
+        status = give_token(program, error);
+    }
+    if (status == MOS_OK) {
+        status = prove_first(program, began_ns, error);
+    }
+    return status;
+}
+
+static int rebuild(struct program *program, const char *from) {
+    struct mos_error error;
+    return rebuild_catalog(program, from, &error) == MOS_OK ? EXIT_SUCCESS : fail(&error, EXIT_FAILURE);
 }
 
 static int parse_options(int argc, char **argv, struct options *out) {
@@ -484,10 +640,16 @@ static int parse_options(int argc, char **argv, struct options *out) {
             out->print_config = true;
         } else if (strcmp(argv[i], "--rebuild-catalog") == 0) {
             out->rebuild_catalog = true;
+        } else if (strcmp(argv[i], "--from") == 0 && i + 1 < argc) {
+            out->from = argv[++i];
         } else {
             fprintf(stderr, "mosaajii-server: unknown argument \"%s\"; --help shows what there is\n", argv[i]);
             return EXIT_WRONG;
         }
+    }
+    if (out->from && !out->rebuild_catalog) {
+        fputs("mosaajii-server: --from goes with --rebuild-catalog\n", stderr);
+        return EXIT_WRONG;
     }
     return -1;
 }
@@ -540,7 +702,7 @@ int main(int argc, char **argv) {
     sigaddset(&ends, SIGINT);
     pthread_sigmask(SIG_BLOCK, &ends, NULL);
     signal(SIGPIPE, SIG_IGN);
-    code = options.rebuild_catalog ? rebuild(&program) : serve(&program, &ends);
+    code = options.rebuild_catalog ? rebuild(&program, options.from) : serve(&program, &ends);
     tear_down(&program);
     if (code == EXIT_SUCCESS) {
         mos_log_info("stopped");

@@ -153,8 +153,33 @@ static mos_status write_secret(const char *path, const char *secret, struct mos_
     return MOS_OK;
 }
 
-mos_status mos_access_ensure_admin(mos_access *access, const char *token_file, bool *out_made, struct mos_error *error) {
+static mos_status make_admin(mos_access *access, const char *name, const char *token_file, struct mos_error *error) {
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    struct mos_token token = {.name = name, .role = MOS_ROLE_ADMIN, .rights = ""};
+    const char *secret;
+    mos_status status = mos_access_create_token(access, &token, arena, &secret, error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    status = write_secret(token_file, secret, error);
+    if (status != MOS_OK) {
+        // A token that nobody knows must not keep the next start from making another.
+        mos_access_revoke_token(access, token.id, arena, &token, NULL);
+    }
+    return status;
+}
+
+mos_status mos_access_recover_admin(mos_access *access, const char *token_file, bool *out_made, struct mos_error *error) {
+    *out_made = false;
+    if (faccessat(AT_FDCWD, token_file, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+        return MOS_OK;
+    }
+    mos_status status = make_admin(access, "recovery", token_file, error);
+    *out_made = status == MOS_OK;
+    return status;
+}
+
+mos_status mos_access_ensure_admin(mos_access *access, const char *token_file, bool *out_made, struct mos_error *error) {
     mos_catalog_session *session;
     *out_made = false;
     int64_t admins = 0;
@@ -167,20 +192,9 @@ mos_status mos_access_ensure_admin(mos_access *access, const char *token_file, b
     if (status != MOS_OK || admins > 0) {
         return status;
     }
-    struct mos_token token = {.name = "admin", .role = MOS_ROLE_ADMIN, .rights = ""};
-    const char *secret;
-    status = mos_access_create_token(access, &token, arena, &secret, error);
-    if (status != MOS_OK) {
-        return status;
-    }
-    status = write_secret(token_file, secret, error);
-    if (status != MOS_OK) {
-        // A token that nobody knows must not keep the next start from making another.
-        mos_access_revoke_token(access, token.id, arena, &token, NULL);
-        return status;
-    }
-    *out_made = true;
-    return MOS_OK;
+    status = make_admin(access, "admin", token_file, error);
+    *out_made = status == MOS_OK;
+    return status;
 }
 
 // ---- Who is calling ----

@@ -49,6 +49,8 @@ void mos_access_destroy(mos_access *access);
 
 // Where no admin token is valid: makes one and writes it to the file (mode 0600, replaced at once). *out_made says whether it did.
 mos_status mos_access_ensure_admin(mos_access *access, const char *token_file, bool *out_made, struct mos_error *error);
+// The same where nobody on this machine has a token, though the catalog knows some: for a catalog that came back to a new machine.
+mos_status mos_access_recover_admin(mos_access *access, const char *token_file, bool *out_made, struct mos_error *error);
 
 // A new token of this name, role and rights; its id, times and hash are filled in. *out_secret, in the arena, is never to be had again.
 mos_status mos_access_create_token(mos_access *access, struct mos_token *token, mos_arena *arena, const char **out_secret,

@@ -8,7 +8,7 @@
 #define COLUMNS                                                                                                                            \
     "id, name, type, status, created_at_ns, completed_at_ns, size, encrypted_size, key_id, checksum, encrypted_checksum, location, "       \
     "encrypted_location, retention_days, warnings, message, encryption_asked, compressed, integrity_check, parent_id, verified_at_ns, "    \
-    "damaged, created_by, facts, locked_until_ns, legal_hold"
+    "damaged, created_by, facts, locked_until_ns, legal_hold, local_only, absent"
 // Committed, and the last verification, if any, found it whole.
 #define GOOD "encrypted_checksum <> '' AND damaged = 0 AND status IN ('COMPLETED', 'VERIFYING', 'VERIFIED')"
 
@@ -37,7 +37,7 @@ mos_status mos_catalog_put_backup(mos_catalog_session *session, const struct mos
     MOS_CLEANUP_SQL struct mos_sql sql;
     mos_status status = mos_sql_begin(
         &sql, session,
-        "INSERT INTO backups(" COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET "
+        "INSERT INTO backups(" COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET "
         "name = excluded.name, type = excluded.type, status = excluded.status, created_at_ns = excluded.created_at_ns, "
         "completed_at_ns = excluded.completed_at_ns, size = excluded.size, encrypted_size = excluded.encrypted_size, "
         "key_id = excluded.key_id, checksum = excluded.checksum, encrypted_checksum = excluded.encrypted_checksum, "
@@ -46,7 +46,8 @@ mos_status mos_catalog_put_backup(mos_catalog_session *session, const struct mos
         "encryption_asked = excluded.encryption_asked, compressed = excluded.compressed, integrity_check = excluded.integrity_check, "
         "parent_id = excluded.parent_id, "
         "verified_at_ns = excluded.verified_at_ns, damaged = excluded.damaged, created_by = excluded.created_by, "
-        "facts = excluded.facts, locked_until_ns = excluded.locked_until_ns, legal_hold = excluded.legal_hold",
+        "facts = excluded.facts, locked_until_ns = excluded.locked_until_ns, legal_hold = excluded.legal_hold, "
+        "local_only = excluded.local_only, absent = excluded.absent",
         error);
     if (status != MOS_OK) {
         return status;
@@ -77,6 +78,8 @@ mos_status mos_catalog_put_backup(mos_catalog_session *session, const struct mos
     mos_sql_bind_blob(&sql, backup->facts.data, backup->facts.size_bytes);
     mos_sql_bind_number(&sql, backup->locked_until_unix_ns);
     mos_sql_bind_number(&sql, backup->legal_hold);
+    mos_sql_bind_number(&sql, backup->local_only);
+    mos_sql_bind_number(&sql, backup->absent);
     status = mos_sql_finish(&sql, error);
     return status == MOS_OK ? put_tags(session, backup, error) : status;
 }
@@ -139,6 +142,8 @@ static mos_status take_row(struct mos_sql *sql, mos_arena *arena, struct mos_bac
     out->facts = mos_sql_take_blob(sql, arena);
     out->locked_until_unix_ns = mos_sql_take_number(sql);
     out->legal_hold = mos_sql_take_number(sql) != 0;
+    out->local_only = mos_sql_take_number(sql) != 0;
+    out->absent = mos_sql_take_number(sql) != 0;
     if (sql->failed) {
         return mos_fail(error, MOS_RESOURCE_EXHAUSTED, "the list takes too much memory; ask for smaller pages");
     }
@@ -339,6 +344,17 @@ mos_status mos_catalog_set_backup_key(mos_catalog_session *session, const char *
         return status;
     }
     mos_sql_bind_text(&sql, key_id);
+    mos_sql_bind_text(&sql, id);
+    return mos_sql_finish(&sql, error);
+}
+
+mos_status mos_catalog_set_backup_absent(mos_catalog_session *session, const char *id, bool absent, struct mos_error *error) {
+    MOS_CLEANUP_SQL struct mos_sql sql;
+    mos_status status = mos_sql_begin(&sql, session, "UPDATE backups SET absent = ? WHERE id = ?", error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    mos_sql_bind_number(&sql, absent);
     mos_sql_bind_text(&sql, id);
     return mos_sql_finish(&sql, error);
 }

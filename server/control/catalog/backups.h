@@ -42,6 +42,10 @@ struct mos_backup {
     bool legal_hold;
     // What the engine said of it when it was committed.
     struct mos_blob facts;
+    // Whoever asked for it wants no copy offsite.
+    bool local_only;
+    // Its data, or a part of it, lies offsite only: a restore brings it back first.
+    bool absent;
 };
 
 // Inserts the backup or replaces all of it.
@@ -80,6 +84,8 @@ mos_status mos_catalog_count_backups_not_of_key(mos_catalog_session *session, co
                                                 struct mos_error *error);
 // No error where there is no such backup.
 mos_status mos_catalog_set_backup_key(mos_catalog_session *session, const char *id, const char *key_id, struct mos_error *error);
+// No error where there is no such backup.
+mos_status mos_catalog_set_backup_absent(mos_catalog_session *session, const char *id, bool absent, struct mos_error *error);
 // The newest committed, undamaged backup of a type. *out_found is false where there is none.
 mos_status mos_catalog_newest_backup(mos_catalog_session *session, enum mos_backup_type type, mos_arena *arena, struct mos_backup *out,
                                      bool *out_found, struct mos_error *error);

@@ -128,6 +128,31 @@ static const char *const steps[] = {
     "CREATE INDEX backups_figures ON backups(type, status, size, encrypted_size);"
     "CREATE INDEX jobs_figures ON jobs(kind, status, started_at_ns, completed_at_ns);"
     "CREATE INDEX alerts_open_severity ON alerts(severity) WHERE resolved_at_ns = 0;",
+
+    // 5
+    // Copies offsite. A place is a location's URL, so that another bucket is another place.
+    "ALTER TABLE backups ADD COLUMN local_only INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE backups ADD COLUMN absent INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE offsite_copies("
+    "  id TEXT PRIMARY KEY, backup_id TEXT NOT NULL, place TEXT NOT NULL, provider TEXT NOT NULL, status TEXT NOT NULL,"
+    "  created_at_ns INTEGER NOT NULL, created_by TEXT NOT NULL, uploaded_at_ns INTEGER NOT NULL, size INTEGER NOT NULL,"
+    "  checksum TEXT NOT NULL, retention_days INTEGER NOT NULL, policy TEXT NOT NULL, expires_at_ns INTEGER NOT NULL,"
+    "  locked_until_ns INTEGER NOT NULL, message TEXT NOT NULL, objects_total INTEGER NOT NULL, objects_done INTEGER NOT NULL,"
+    "  attempts INTEGER NOT NULL, next_attempt_ns INTEGER NOT NULL, replicate INTEGER NOT NULL, refused INTEGER NOT NULL,"
+    "  objects BLOB NOT NULL);"
+    "CREATE INDEX offsite_copies_newest ON offsite_copies(created_at_ns, id);"
+    "CREATE INDEX offsite_copies_backup ON offsite_copies(backup_id, place);"
+    "CREATE INDEX offsite_copies_place ON offsite_copies(place, status, next_attempt_ns);"
+    "CREATE TABLE offsite_access("
+    "  id TEXT PRIMARY KEY, copy_id TEXT NOT NULL REFERENCES offsite_copies(id) ON DELETE CASCADE, actor TEXT NOT NULL,"
+    "  action TEXT NOT NULL, time_ns INTEGER NOT NULL, ip_address TEXT NOT NULL, success INTEGER NOT NULL, details TEXT NOT NULL);"
+    "CREATE INDEX offsite_access_copy ON offsite_access(copy_id, time_ns);"
+    "CREATE TABLE offsite_objects("
+    "  place TEXT NOT NULL, name TEXT NOT NULL, size INTEGER NOT NULL, sha256 BLOB NOT NULL, locked_until_ns INTEGER NOT NULL,"
+    "  PRIMARY KEY(place, name)) WITHOUT ROWID;"
+    "CREATE TABLE offsite_policies(name TEXT PRIMARY KEY, retention_days INTEGER NOT NULL, archive_after_days INTEGER NOT NULL) WITHOUT "
+    "ROWID;"
+    "INSERT INTO offsite_policies VALUES('daily_30', 30, 0), ('weekly_90', 90, 0), ('monthly_365', 365, 0);",
 };
 enum { VERSION = sizeof(steps) / sizeof(steps[0]) };
 

@@ -206,6 +206,72 @@ mos_status mos_queue_find_committed(mos_queue *queue, const char *backup_id, mos
     return status;
 }
 
+// ---- For other storage ----
+
+struct objects {
+    bool (*each)(const Mosaajii__Engine__V1__BackupObjects *objects, void *argument);
+    void *argument;
+};
+
+static bool take_objects(const engine_event *event, void *argument) {
+    const struct objects *objects = argument;
+    return event->event_case != MOSAAJII__ENGINE__V1__EVENT__EVENT_OBJECTS || objects->each(event->objects, objects->argument);
+}
+
+mos_status mos_queue_objects(mos_queue *queue, char *const *backup_ids, size_t count, mos_arena *arena,
+                             bool (*each)(const Mosaajii__Engine__V1__BackupObjects *objects, void *argument), void *argument,
+                             struct mos_error *error) {
+    Mosaajii__Engine__V1__ObjectsRequest operation = MOSAAJII__ENGINE__V1__OBJECTS_REQUEST__INIT;
+    engine_request request = MOSAAJII__ENGINE__V1__REQUEST__INIT;
+    operation.backup_ids = (char **)backup_ids;
+    operation.n_backup_ids = count;
+    request.operation_case = MOSAAJII__ENGINE__V1__REQUEST__OPERATION_OBJECTS;
+    request.objects = &operation;
+    struct objects objects = {each, argument};
+    const engine_result *result;
+    return ask(queue, &request, -1, arena, take_objects, &objects, &result, error);
+}
+
+mos_status mos_queue_seal(mos_queue *queue, const char *path, const char *name, struct mos_error *error) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    Mosaajii__Engine__V1__SealRequest operation = MOSAAJII__ENGINE__V1__SEAL_REQUEST__INIT;
+    engine_request request = MOSAAJII__ENGINE__V1__REQUEST__INIT;
+    operation.path = (char *)path;
+    operation.name = (char *)name;
+    request.operation_case = MOSAAJII__ENGINE__V1__REQUEST__OPERATION_SEAL;
+    request.seal = &operation;
+    const engine_result *result;
+    return ask(queue, &request, -1, arena, NULL, NULL, &result, error);
+}
+
+mos_status mos_queue_unseal(mos_queue *queue, const char *name, const char *path, struct mos_error *error) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    Mosaajii__Engine__V1__UnsealRequest operation = MOSAAJII__ENGINE__V1__UNSEAL_REQUEST__INIT;
+    engine_request request = MOSAAJII__ENGINE__V1__REQUEST__INIT;
+    operation.path = (char *)path;
+    operation.name = (char *)name;
+    request.operation_case = MOSAAJII__ENGINE__V1__REQUEST__OPERATION_UNSEAL;
+    request.unseal = &operation;
+    const engine_result *result;
+    return ask(queue, &request, -1, arena, NULL, NULL, &result, error);
+}
+
+mos_status mos_queue_learn(mos_queue *queue, const char *backup_id, struct mos_error *error) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    const backup_record *record = NULL;
+    bool added;
+    mos_status status = mos_queue_find_committed(queue, backup_id, arena, &record, error);
+    if (status == MOS_OK && !record) {
+        status = mos_fail(error, MOS_NOT_FOUND, "the repository has no backup %.64s", backup_id);
+    }
+    if (status == MOS_OK && record->error[0]) {
+        status = mos_fail(error, MOS_CORRUPT, "%s", record->error);
+    }
+    return status == MOS_OK ? mos_record_found(queue->catalog, record, queue->engine.repository, &added, error) : status;
+}
+
+// ---- Rebuilding the catalog ----
+
 struct rebuild {
     mos_queue *queue;
     int64_t added;

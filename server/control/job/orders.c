@@ -66,6 +66,7 @@ mos_status mos_queue_backup(mos_queue *queue, const struct mos_backup_order *ord
                                       .encryption_asked = order->encryption_asked,
                                       .compressed = order->compressed,
                                       .integrity_check = order->integrity_check,
+                                      .local_only = order->local_only,
                                       .created_by = order->created_by};
     Mosaajii__Engine__V1__BackupInfo info = MOSAAJII__ENGINE__V1__BACKUP_INFO__INIT;
     info.id = out_backup_id;

@@ -150,6 +150,11 @@ mos_queue *mos_queue_create(mos_catalog *catalog, const struct mos_engine *engin
     return queue;
 }
 
+void mos_queue_set_prepare(mos_queue *queue, mos_queue_prepare prepare, void *context) {
+    queue->prepare = prepare;
+    queue->prepare_context = context;
+}
+
 mos_status mos_queue_start(mos_queue *queue, struct mos_error *error) {
     while (queue->worker_count < queue->max_jobs) {
         int code = pthread_create(&queue->workers[queue->worker_count], NULL, worker_main, queue);

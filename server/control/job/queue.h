@@ -20,6 +20,11 @@ typedef struct mos_queue mos_queue;
 
 // Neither starts threads nor touches the catalog. `catalog` and the texts of `engine` must outlive the queue. Never NULL.
 mos_queue *mos_queue_create(mos_catalog *catalog, const struct mos_engine *engine, int max_jobs);
+// Called on the job's thread before a backup is read by a verification or a restore: may block, and fails the job where it fails. Before
+// start. `over` becomes true when the job is to end.
+typedef mos_status (*mos_queue_prepare)(void *context, const char *backup_id, const char *job_id, bool (*over)(void *argument),
+                                        void *argument, struct mos_error *error);
+void mos_queue_set_prepare(mos_queue *queue, mos_queue_prepare prepare, void *context);
 // Settles what a server that is gone left unfinished, by what the repository says was committed. Before start.
 mos_status mos_queue_settle(mos_queue *queue, struct mos_error *error);
 mos_status mos_queue_start(mos_queue *queue, struct mos_error *error);
@@ -40,6 +45,8 @@ struct mos_backup_order {
     int64_t settle_seconds;
     bool skip_caches;
     bool one_file_system;
+    // No copy offsite.
+    bool local_only;
     char *const *tags;
     size_t tag_count;
     const char *created_by;
@@ -126,6 +133,17 @@ mos_status mos_queue_init(mos_queue *queue, mos_arena *arena, const Mosaajii__En
 // A conversation about keys: the request holds one of its operations. The answer lives in the arena.
 mos_status mos_queue_keys(mos_queue *queue, const Mosaajii__Engine__V1__Request *request, mos_arena *arena,
                           const Mosaajii__Engine__V1__KeyReport **out, struct mos_error *error);
+// The objects that backups need elsewhere (no ids: all backups), to `each`, whose false stops early; a backup with many of them comes in
+// several parts. What it is given lives in the arena.
+mos_status mos_queue_objects(mos_queue *queue, char *const *backup_ids, size_t count, mos_arena *arena,
+                             bool (*each)(const Mosaajii__Engine__V1__BackupObjects *objects, void *argument), void *argument,
+                             struct mos_error *error);
+// Seals the file at `path` into the repository's object `name` (catalog/<20 digits>), and makes the file of it again.
+mos_status mos_queue_seal(mos_queue *queue, const char *path, const char *name, struct mos_error *error);
+mos_status mos_queue_unseal(mos_queue *queue, const char *name, const char *path, struct mos_error *error);
+// What the repository holds of a backup, for the catalog that does not know it; MOS_NOT_FOUND where it holds nothing, MOS_CORRUPT where
+// that cannot be read.
+mos_status mos_queue_learn(mos_queue *queue, const char *backup_id, struct mos_error *error);
 // Adds to the catalog every backup of the repository that it does not know. Before start.
 mos_status mos_queue_rebuild(mos_queue *queue, int64_t *out_added, struct mos_error *error);
 

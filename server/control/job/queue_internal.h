@@ -34,6 +34,8 @@ struct mos_queue {
     mos_catalog *catalog;
     struct mos_engine engine;
     int max_jobs;
+    mos_queue_prepare prepare;
+    void *prepare_context;
     pthread_t workers[MOS_QUEUE_MOST_JOBS];
     int worker_count;
 

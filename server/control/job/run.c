@@ -421,6 +421,34 @@ void mos_job_prune_when_quiet(mos_queue *queue, const struct mos_entry *entry) {
     }
 }
 
+struct preparation {
+    mos_queue *queue;
+    struct mos_entry *entry;
+};
+
+static bool preparation_over(void *argument) {
+    const struct preparation *preparation = argument;
+    bool stopped;
+    return ended_by_request(preparation->queue, preparation->entry, &stopped) || stopped;
+}
+
+// false: it cannot be read, and the outcome says why.
+static bool prepare(mos_queue *queue, struct mos_entry *entry, struct mos_outcome *outcome, mos_arena *arena) {
+    struct preparation preparation = {queue, entry};
+    struct mos_error error = {0};
+    if (!queue->prepare || (entry->kind != MOS_JOB_VERIFY && entry->kind != MOS_JOB_RESTORE)) {
+        return true;
+    }
+    mos_status status = queue->prepare(queue->prepare_context, entry->backup_id, entry->job_id, preparation_over, &preparation, &error);
+    if (status == MOS_CANCELLED) {
+        judge_interrupted(queue, entry, "stopped", outcome, arena);
+    } else if (status != MOS_OK) {
+        outcome->status = MOS_JOB_FAILED;
+        outcome->message = sentence(arena, error.message);
+    }
+    return status == MOS_OK;
+}
+
 void mos_job_run(mos_queue *queue, struct mos_entry *entry) {
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     bool followed = false;
@@ -437,6 +465,10 @@ void mos_job_run(mos_queue *queue, struct mos_entry *entry) {
     }
     mos_log_info("job started", MOS_TEXT("job", entry->job_id), MOS_TEXT("kind", mos_job_kind_word(entry->kind)),
                  MOS_TEXT("backup", entry->backup_id));
+    if (!prepare(queue, entry, &outcome, arena)) {
+        settle(queue, entry, &outcome);
+        return;
+    }
     mos_process *process = start_process(queue, entry, &error);
     if (!process) {
         outcome.message = sentence(arena, error.message);

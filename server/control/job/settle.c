@@ -30,6 +30,10 @@ static const char *reason_of(const struct mos_job *job) {
         return "The server stopped while the repository was being pruned; the next prune goes on";
     case MOS_JOB_CHECK:
         return "The server stopped while the repository was being checked";
+    case MOS_JOB_OFFSITE_UPLOAD:
+        return "The server stopped while the copy was sent; another job goes on with it";
+    case MOS_JOB_OFFSITE_FETCH:
+        return "The server stopped while the backup was brought back; fetch it again, what came is kept";
     default:
         return "The server stopped while the job ran";
     }

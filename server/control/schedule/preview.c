@@ -16,7 +16,7 @@ enum {
 };
 
 struct walk {
-    mos_store *store;
+    mos_schedule_store *store;
     mos_arena *arena;
     struct mos_retention retention;
     struct mos_retention_item *items;
@@ -182,17 +182,18 @@ static void add_notes(struct walk *walk, int64_t step, bool left_out, struct mos
 
 mos_status mos_preview_make(mos_catalog *catalog, const struct mos_preview_order *order, int64_t now_unix_ns, mos_arena *arena,
                             struct mos_preview *out, struct mos_error *error) {
-    MOS_CLEANUP_STORE mos_store *store = NULL;
+    MOS_CLEANUP_STORE mos_schedule_store *store = NULL;
     int64_t until = now_unix_ns + order->days * INT64_C(24) * NS_PER_HOUR;
     bool left_out = false;
     *out = (struct mos_preview){0};
-    mos_status status = mos_store_open(&store, catalog, order->tag_rules, order->trial, error);
+    mos_status status = mos_schedule_store_open(&store, catalog, order->tag_rules, order->trial, error);
     if (status != MOS_OK) {
         return status;
     }
-    size_t known = mos_store_retention(store).count;
-    mos_store_add_runs(store, now_unix_ns, until, order->default_retention_days, MOST_RUNS, &left_out);
-    struct walk walk = {.store = store, .arena = arena, .retention = mos_store_retention(store), .items = mos_store_items(store)};
+    size_t known = mos_schedule_store_retention(store).count;
+    mos_schedule_store_add_runs(store, now_unix_ns, until, order->default_retention_days, MOST_RUNS, &left_out);
+    struct walk walk = {
+        .store = store, .arena = arena, .retention = mos_schedule_store_retention(store), .items = mos_schedule_store_items(store)};
     walk.gone_at = mos_calloc(walk.retention.count, sizeof(*walk.gone_at));
     walk.verdicts = mos_calloc(walk.retention.count, sizeof(*walk.verdicts));
     walk.removals = mos_arena_array(arena, struct mos_removal, known);

@@ -35,7 +35,7 @@ struct mos_preview_order {
     const char *tag_rules;
 };
 
-// All lives in the arena. Fails as mos_store_open does.
+// All lives in the arena. Fails as mos_schedule_store_open does.
 mos_status mos_preview_make(mos_catalog *catalog, const struct mos_preview_order *order, int64_t now_unix_ns, mos_arena *arena,
                             struct mos_preview *out, struct mos_error *error);
 

@@ -10,7 +10,7 @@
 
 #define NS_PER_DAY (INT64_C(86400) * MOS_NS_PER_SECOND)
 
-struct mos_store {
+struct mos_schedule_store {
     mos_arena *arena;
     struct mos_retention_item *items;
     size_t count, capacity;
@@ -27,7 +27,7 @@ struct mos_store {
     int32_t trial_rule;
 };
 
-static struct mos_retention_item *add_item(mos_store *store) {
+static struct mos_retention_item *add_item(mos_schedule_store *store) {
     if (store->count == store->capacity) {
         store->capacity = store->capacity ? 2 * store->capacity : 256;
         store->items = mos_realloc(store->items, store->capacity * sizeof(*store->items));
@@ -57,7 +57,7 @@ static int64_t expiry(int64_t created_at_unix_ns, int32_t days) {
                : expires_ns;
 }
 
-static int32_t find_schedule(const mos_store *store, const char *id) {
+static int32_t find_schedule(const mos_schedule_store *store, const char *id) {
     for (size_t i = 0; i < store->schedule_count && *id; i++) {
         if (strcmp(store->schedules[i].id, id) == 0) {
             return (int32_t)i;
@@ -71,7 +71,7 @@ static bool is_tried(const struct mos_trial *trial, const char *schedule_id, con
 }
 
 // The rules and the days that hold for it.
-static void govern(const mos_store *store, struct mos_retention_item *item, const char *schedule_id, const char *tags) {
+static void govern(const mos_schedule_store *store, struct mos_retention_item *item, const char *schedule_id, const char *tags) {
     int32_t schedule = find_schedule(store, schedule_id);
     bool tried = is_tried(store->trial, schedule_id, tags);
     item->rule = schedule >= 0 && store->schedules[schedule].has_keep ? schedule : -1;
@@ -88,7 +88,7 @@ static void govern(const mos_store *store, struct mos_retention_item *item, cons
 }
 
 static mos_status take(const struct mos_retained *backup, void *argument, struct mos_error *error) {
-    mos_store *store = argument;
+    mos_schedule_store *store = argument;
     struct mos_retention_item *item = add_item(store);
     struct mos_backup_facts facts;
     (void)error;
@@ -113,7 +113,7 @@ static mos_status take(const struct mos_retained *backup, void *argument, struct
 }
 
 // In place of the tag's rule, or as one more.
-static mos_status try_tag(mos_store *store, struct mos_error *error) {
+static mos_status try_tag(mos_schedule_store *store, struct mos_error *error) {
     size_t index = 0;
     while (index < store->tag_rule_count && strcmp(store->tag_rules[index].tag, store->trial->tag) != 0) {
         index++;
@@ -128,7 +128,7 @@ static mos_status try_tag(mos_store *store, struct mos_error *error) {
 }
 
 // One rule for each schedule, whether it has any or not; then those of tags; then that of the trial.
-static mos_status make_rules(mos_store *store, const char *text_of_tag_rules, struct mos_error *error) {
+static mos_status make_rules(mos_schedule_store *store, const char *text_of_tag_rules, struct mos_error *error) {
     mos_status status =
         mos_tag_rules_parse(store->arena, "BACKUP_KEEP_TAGS", text_of_tag_rules, &store->tag_rules, &store->tag_rule_count, error);
     if (status == MOS_OK && store->trial && store->trial->has_keep && *store->trial->tag) {
@@ -159,10 +159,10 @@ static mos_status make_rules(mos_store *store, const char *text_of_tag_rules, st
     return status;
 }
 
-mos_status mos_store_open(mos_store **out, mos_catalog *catalog, const char *text_of_tag_rules, const struct mos_trial *trial,
-                          struct mos_error *error) {
+mos_status mos_schedule_store_open(mos_schedule_store **out, mos_catalog *catalog, const char *text_of_tag_rules,
+                                   const struct mos_trial *trial, struct mos_error *error) {
     MOS_CLEANUP_READ mos_catalog_session *session = NULL;
-    mos_store *store = mos_calloc(1, sizeof(*store));
+    mos_schedule_store *store = mos_calloc(1, sizeof(*store));
     store->arena = mos_arena_create(0);
     store->trial = trial;
     mos_status status = mos_catalog_read_begin(catalog, &session, error);
@@ -180,14 +180,14 @@ mos_status mos_store_open(mos_store **out, mos_catalog *catalog, const char *tex
         status = mos_catalog_visit_retained(session, take, store, error);
     }
     if (status != MOS_OK) {
-        mos_store_close(store);
+        mos_schedule_store_close(store);
         return status;
     }
     *out = store;
     return MOS_OK;
 }
 
-void mos_store_close(mos_store *store) {
+void mos_schedule_store_close(mos_schedule_store *store) {
     if (!store) {
         return;
     }
@@ -202,7 +202,7 @@ void mos_store_close(mos_store *store) {
     free(store);
 }
 
-struct mos_retention mos_store_retention(mos_store *store) {
+struct mos_retention mos_schedule_store_retention(mos_schedule_store *store) {
     // The trial's rule is one of schedules where an item names it as its own, and no tag's.
     return (struct mos_retention){.items = store->items,
                                   .count = store->count,
@@ -212,7 +212,7 @@ struct mos_retention mos_store_retention(mos_store *store) {
                                   .tag_rule_count = store->tag_rule_count};
 }
 
-struct mos_retention_item *mos_store_items(mos_store *store) {
+struct mos_retention_item *mos_schedule_store_items(mos_schedule_store *store) {
     return store->items;
 }
 
@@ -227,7 +227,7 @@ static uint64_t hash_of(const char *text) {
 }
 
 // A run will take what the newest good backup of its kind took.
-static uint64_t source_of(const mos_store *store, size_t known, const struct mos_schedule *schedule) {
+static uint64_t source_of(const mos_schedule_store *store, size_t known, const struct mos_schedule *schedule) {
     const char *label = mos_backup_type_word(schedule->backup_type);
     bool all = schedule->backup_type == MOS_BACKUP_INCREMENTAL || schedule->backup_type == MOS_BACKUP_DIFFERENTIAL;
     for (size_t i = 0; i < known; i++) {
@@ -252,8 +252,8 @@ static char *join_tags(mos_arena *arena, const struct mos_schedule *schedule) {
     return joined;
 }
 
-void mos_store_add_runs(mos_store *store, int64_t now_unix_ns, int64_t until_unix_ns, int32_t default_days, size_t most,
-                        bool *out_left_out) {
+void mos_schedule_store_add_runs(mos_schedule_store *store, int64_t now_unix_ns, int64_t until_unix_ns, int32_t default_days, size_t most,
+                                 bool *out_left_out) {
     size_t known = store->count;
     *out_left_out = false;
     for (size_t i = 0; i < store->schedule_count; i++) {

@@ -85,14 +85,14 @@ static mos_status let_go(mos_catalog *catalog, const struct mos_schedule_acts *a
 
 mos_status mos_sweep(mos_catalog *catalog, const struct mos_schedule_acts *acts, const char *tag_rules, int64_t now_unix_ns, bool *out_more,
                      struct mos_error *error) {
-    MOS_CLEANUP_STORE mos_store *store = NULL;
+    MOS_CLEANUP_STORE mos_schedule_store *store = NULL;
     int removed = 0;
     *out_more = false;
-    mos_status status = mos_store_open(&store, catalog, tag_rules, NULL, error);
+    mos_status status = mos_schedule_store_open(&store, catalog, tag_rules, NULL, error);
     if (status != MOS_OK) {
         return status;
     }
-    struct mos_retention retention = mos_store_retention(store);
+    struct mos_retention retention = mos_schedule_store_retention(store);
     enum mos_verdict *verdicts = mos_calloc(retention.count, sizeof(*verdicts));
     mos_retention_judge(&retention, now_unix_ns, verdicts);
     for (size_t i = retention.count; i > 0 && status == MOS_OK; i--) {

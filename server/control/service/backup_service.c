@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/text.h"
 #include "control/service/internal.h"
 
@@ -43,10 +44,8 @@ mos_status mos_check_create(const mos_settings *settings, const Mosaajii__Backup
             error, "encryptionEnabled",
             "encryptionEnabled is false; this version always encrypts, and BACKUP_ENCRYPTION_ENABLED is true: allowed is true");
     }
-    if (request->_offsite_enabled_case && request->offsite_enabled) {
-        return mos_fail(error, MOS_FAILED_PRECONDITION, "offsiteEnabled is true, but %s",
-                        mos_setting_is_set(settings, MOS_SETTING_OFFSITE_PROVIDER) ? "copies offsite are not available in this version"
-                                                                                   : "OFFSITE_PROVIDER is not set");
+    if (request->_offsite_enabled_case && request->offsite_enabled && !mos_setting_is_set(settings, MOS_SETTING_OFFSITE_PROVIDER)) {
+        return mos_fail(error, MOS_FAILED_PRECONDITION, "offsiteEnabled is true, but OFFSITE_PROVIDER is not set");
     }
     return MOS_OK;
 }
@@ -80,6 +79,8 @@ mos_status mos_backup_order_of(const mos_settings *settings, const Mosaajii__Bac
                                                          : mos_setting_flag(settings, MOS_SETTING_BACKUP_COMPRESSION_ENABLED),
         .integrity_check = !request->_integrity_check_enabled_case || request->integrity_check_enabled,
         .read_all = request->read_all,
+        .local_only =
+            request->_offsite_enabled_case ? !request->offsite_enabled : !mos_setting_is_set(settings, MOS_SETTING_OFFSITE_PROVIDER),
         .settle_seconds = mos_setting_number(settings, MOS_SETTING_BACKUP_SETTLE_SECONDS),
         .skip_caches = mos_setting_flag(settings, MOS_SETTING_BACKUP_EXCLUDE_CACHES),
         .one_file_system = mos_setting_flag(settings, MOS_SETTING_BACKUP_ONE_FILE_SYSTEM),
@@ -336,7 +337,13 @@ BACKUP_HANDLER(verify_backup, VerifyBackupRequest, Verification) {
     if (!result || result->result_case != MOSAAJII__ENGINE__V1__RESULT__RESULT_VERIFICATION) {
         return fail_job(call, &job, result);
     }
-    return make_verification(mos_call_arena(call), &job, result->verification, response) ? MOS_OK : mos_fail_memory(call);
+    const Mosaajii__Engine__V1__Verification *found = result->verification;
+    struct mos_error cause;
+    if (found->error_count > 0 && mos_offsite_hurt(services->offsite, found->errors, found->n_errors, mos_call_arena(call),
+                                                   &response->hurt_backups, &response->n_hurt_backups, &cause) != MOS_OK) {
+        mos_log_warning("which backups damage has hurt cannot be told", MOS_TEXT("reason", cause.message));
+    }
+    return make_verification(mos_call_arena(call), &job, found, response) ? MOS_OK : mos_fail_memory(call);
 }
 
 // ---- Delete ----

@@ -6,6 +6,7 @@
 #include <mosaajii/backup/v1/admin.grpc-server.h>
 #include <mosaajii/backup/v1/alert.grpc-server.h>
 #include <mosaajii/backup/v1/backup.grpc-server.h>
+#include <mosaajii/backup/v1/offsite.grpc-server.h>
 
 #include "control/catalog/backups.h"
 #include "control/catalog/jobs.h"
@@ -98,6 +99,20 @@ mos_status mos_read_job(struct mos_services *services, struct mos_call *call, co
 #define ALERT_HANDLER(name, request_type, response_type)                                                                                   \
     mos_status mos_alert_service_##name(struct mos_call *call, const Mosaajii__Backup__V1__##request_type *request,                        \
                                         Mosaajii__Backup__V1__##response_type *response)
+
+#define OFFSITE_HANDLER(name, request_type, response_type)                                                                                 \
+    mos_status mos_offsite_service_##name(struct mos_call *call, const Mosaajii__Backup__V1__##request_type *request,                      \
+                                          Mosaajii__Backup__V1__##response_type *response)
+
+OFFSITE_HANDLER(upload_backup, UploadBackupRequest, OffsiteBackup);
+OFFSITE_HANDLER(list_offsite_backups, ListOffsiteBackupsRequest, ListOffsiteBackupsResponse);
+OFFSITE_HANDLER(get_offsite_backup, GetOffsiteBackupRequest, OffsiteBackup);
+OFFSITE_HANDLER(verify_offsite, VerifyOffsiteRequest, Verification);
+OFFSITE_HANDLER(fetch_backup, FetchBackupRequest, Job);
+OFFSITE_HANDLER(delete_offsite_backup, DeleteOffsiteBackupRequest, DeleteOffsiteBackupResponse);
+OFFSITE_HANDLER(list_locations, ListLocationsRequest, ListLocationsResponse);
+OFFSITE_HANDLER(list_offsite_policies, ListOffsitePoliciesRequest, ListOffsitePoliciesResponse);
+OFFSITE_HANDLER(update_offsite_policy, UpdateOffsitePolicyRequest, OffsitePolicy);
 
 BACKUP_HANDLER(create_backup, CreateBackupRequest, Backup);
 BACKUP_HANDLER(list_backups, ListBackupsRequest, ListBackupsResponse);

@@ -64,7 +64,9 @@ BACKUP_HANDLER(cancel_job, CancelJobRequest, Job) {
     struct mos_job job;
     mos_status status = mos_check_id("jobId", request->job_id, error);
     if (status == MOS_OK) {
-        status = mos_queue_cancel(services->queue, request->job_id, error);
+        // Copies move without an engine, so the queue does not know their jobs.
+        status = mos_offsite_cancel(services->offsite, request->job_id, error);
+        status = status == MOS_NOT_FOUND ? mos_queue_cancel(services->queue, request->job_id, error) : status;
     }
     if (status == MOS_OK) {
         mos_call_wakes_catalog(call, services->catalog);

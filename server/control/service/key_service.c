@@ -108,11 +108,29 @@ static mos_status find_key(struct mos_call *call, const char *key_id, const Mosa
     return status == MOS_OK ? mos_fail(mos_call_error(call), MOS_NOT_FOUND, "no key version has the id \"%.64s\"", key_id) : status;
 }
 
+// A copy whose backup is gone here is not rewrapped: without this version nobody could open it again.
+static mos_status check_copies(struct mos_services *services, const Mosaajii__Engine__V1__KeyInfo *key, struct mos_error *error) {
+    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
+    int64_t count = 0;
+    mos_status status = mos_catalog_read_begin(services->catalog, &session, error);
+    if (status == MOS_OK) {
+        status = mos_catalog_count_lone_copies(session, key->version, &count, error);
+    }
+    return status != MOS_OK || count == 0
+               ? status
+               : mos_fail(error, MOS_FAILED_PRECONDITION,
+                          "%lld offsite %s, of backups that are gone here, need the key %s: fetch or delete them first", (long long)count,
+                          count == 1 ? "copy" : "copies", key->id);
+}
+
 ADMIN_HANDLER(retire_key, RetireKeyRequest, KeyVersion) {
     struct mos_services *services = mos_call_user(call);
     const Mosaajii__Engine__V1__KeyInfo *key = NULL;
     const key_report *report;
     mos_status status = find_key(call, request->key_id, &key);
+    if (status == MOS_OK) {
+        status = check_copies(services, key, mos_call_error(call));
+    }
     if (status != MOS_OK) {
         return status;
     }

@@ -50,7 +50,17 @@ static const struct mosaajii_backup_v1_admin_service admin_service = {
     .confirm = mos_admin_service_confirm,
     .get_status = mos_admin_service_get_status,
 };
-static const struct mosaajii_backup_v1_offsite_service offsite_service = {0};
+static const struct mosaajii_backup_v1_offsite_service offsite_service = {
+    .upload_backup = mos_offsite_service_upload_backup,
+    .list_offsite_backups = mos_offsite_service_list_offsite_backups,
+    .get_offsite_backup = mos_offsite_service_get_offsite_backup,
+    .verify_offsite = mos_offsite_service_verify_offsite,
+    .fetch_backup = mos_offsite_service_fetch_backup,
+    .delete_offsite_backup = mos_offsite_service_delete_offsite_backup,
+    .list_locations = mos_offsite_service_list_locations,
+    .list_offsite_policies = mos_offsite_service_list_offsite_policies,
+    .update_offsite_policy = mos_offsite_service_update_offsite_policy,
+};
 static const struct mosaajii_backup_v1_alert_service alert_service = {
     .list_alerts = mos_alert_service_list_alerts,
     .get_alert = mos_alert_service_get_alert,

@@ -9,6 +9,7 @@
 #include "control/catalog/catalog.h"
 #include "control/job/queue.h"
 #include "control/key/kms.h"
+#include "control/offsite/offsite.h"
 #include "control/rpc/rpc.h"
 #include "control/schedule/scheduler.h"
 
@@ -17,6 +18,7 @@ struct mos_services {
     const mos_settings *settings;
     mos_catalog *catalog;
     mos_queue *queue;
+    mos_offsite *offsite;
     mos_access *access;
     mos_trail *trail;
     mos_kms *kms;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/pipeline/keys.h"
+#include "engine/repo/catalog_copy.h"
 #include "engine/repo/reader.h"
 
 typedef Mosaajii__Engine__V1__Result result_message;
@@ -204,6 +205,15 @@ static mos_status run(mos_job *job, const Mosaajii__Engine__V1__Request *request
             break;
         case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_CHECK:
             status = mos_operation_check(job, repository, request->check, arena, out, error);
+            break;
+        case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_OBJECTS:
+            status = mos_operation_objects(job, repository, request->objects, error);
+            break;
+        case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_SEAL:
+            status = mos_catalog_seal(repository, request->seal->path, request->seal->name, error);
+            break;
+        case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_UNSEAL:
+            status = mos_catalog_unseal(repository, request->unseal->name, request->unseal->path, error);
             break;
         default:
             status = mos_fail(error, MOS_UNIMPLEMENTED, "this engine does not know the operation it was asked for");

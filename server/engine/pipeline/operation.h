@@ -28,6 +28,8 @@ mos_status mos_operation_prune(mos_job *job, mos_repository *repository, const M
                                mos_arena *arena, Mosaajii__Engine__V1__Result *out, struct mos_error *error);
 mos_status mos_operation_check(mos_job *job, mos_repository *repository, const Mosaajii__Engine__V1__CheckRequest *request,
                                mos_arena *arena, Mosaajii__Engine__V1__Result *out, struct mos_error *error);
+mos_status mos_operation_objects(mos_job *job, mos_repository *repository, const Mosaajii__Engine__V1__ObjectsRequest *request,
+                                 struct mos_error *error);
 mos_status mos_operation_inventory(mos_job *job, mos_repository *repository, const Mosaajii__Engine__V1__InventoryRequest *request,
                                    struct mos_error *error);
 

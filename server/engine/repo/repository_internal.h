@@ -19,6 +19,7 @@ struct mos_repository_keys {
     struct mos_key chunk_id;
     struct mos_key index;
     struct mos_key index_mac;
+    struct mos_key catalog;
     uint64_t gear[MOS_GEAR_ENTRIES];
     uint64_t tree_cut;
 };

@@ -340,3 +340,46 @@ MOS_TEST(whatever_happens_at_once_all_is_settled) {
     session = NULL;
     fixture_end(&fixture);
 }
+
+struct preparations {
+    int count;
+    mos_status answer;
+    char backup_id[MOS_ID_TEXT_BYTES];
+};
+
+static mos_status prepare(void *context, const char *backup_id, const char *job_id, bool (*over)(void *argument), void *argument,
+                          struct mos_error *error) {
+    struct preparations *preparations = context;
+    CU_ASSERT(mos_id_valid(job_id));
+    CU_ASSERT(!over(argument));
+    preparations->count++;
+    snprintf(preparations->backup_id, sizeof(preparations->backup_id), "%s", backup_id);
+    return preparations->answer ? mos_fail(error, preparations->answer, "the data is far away") : MOS_OK;
+}
+
+// What is about to be read is prepared first, and what cannot be is not read.
+MOS_TEST(a_job_that_reads_is_prepared) {
+    struct jobs_fixture fixture;
+    struct preparations preparations = {0};
+    char id[MOS_ID_TEXT_BYTES], job_id[MOS_ID_TEXT_BYTES];
+    fixture_create(&fixture, 1);
+    mos_queue_set_prepare(fixture.queue, prepare, &preparations);
+    MOS_ASSERT_OK(mos_queue_start(fixture.queue, &fixture.error), &fixture.error);
+    fixture_run_backup(&fixture, "committed\n", id);
+    CU_ASSERT_EQUAL(preparations.count, 0);
+    fixture_script(&fixture, "verify", "verification ok\n");
+    MOS_ASSERT_OK(mos_queue_verify(fixture.queue, id, "tester", job_id, &fixture.error), &fixture.error);
+    fixture_wait(&fixture, job_id);
+    CU_ASSERT_EQUAL(preparations.count, 1);
+    CU_ASSERT_STRING_EQUAL(preparations.backup_id, id);
+    int calls = fixture_calls(&fixture, "verify");
+    CU_ASSERT_EQUAL(calls, 1);
+    preparations.answer = MOS_UNAVAILABLE;
+    MOS_ASSERT_OK(mos_queue_verify(fixture.queue, id, "tester", job_id, &fixture.error), &fixture.error);
+    struct mos_job job = fixture_wait(&fixture, job_id);
+    CU_ASSERT_EQUAL(job.status, MOS_JOB_FAILED);
+    CU_ASSERT_STRING_EQUAL(job.message, "The data is far away");
+    CU_ASSERT_EQUAL(fixture_calls(&fixture, "verify"), calls);
+    CU_ASSERT_EQUAL(fixture_backup(&fixture, id).status, MOS_BACKUP_COMPLETED);
+    fixture_end(&fixture);
+}

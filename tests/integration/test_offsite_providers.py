@@ -1,0 +1,128 @@
+"""Copies on real servers of every protocol: what lies there, cut connections, locks, and a server that comes back from there."""
+
+import shutil
+import subprocess
+
+import pytest
+
+from integration.test_offsite import DELETED, RETRYING, copies, same, take, wait_for_copy
+from support.api import offsite, pb, refused
+from support.data import make_files
+from support.program import BIN, CEILING, environment, wait_until
+from support.stores import S3, Azure, Gcs, Sftp, running
+
+
+@pytest.fixture
+def s3():
+    with running(S3) as server:
+        yield server
+
+
+@pytest.fixture
+def source(tmp_path):
+    return make_files(tmp_path / "source", 40, 30_000)
+
+
+def keys(s3, bucket="backups"):
+    pages = s3.client().get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    return {item["Key"] for page in pages for item in page.get("Contents", [])}
+
+
+def test_exactly_what_is_needed_is_there(s3, start, source):
+    server = start(**s3.settings(), BACKUP_CONFIG_PATHS=source)
+    client = server.client()
+    _, copy = take(client)
+    there = {name.removeprefix("shop/one/") for name in keys(s3)}
+    here = {path.relative_to(server.repository).as_posix() for path in server.repository.rglob("*") if path.is_file()}
+    here = {name for name in here if not name.startswith(("index/", "lock/", "tmp/", "audit/", "catalog/"))}
+    assert here | {"writer"} == {name for name in there if not name.startswith("catalog/")}
+    found = client.call(client.offsite.VerifyOffsite, offsite.VerifyOffsiteRequest(offsite_backup_id=copy.id))
+    assert found.valid and found.objects_checked == copy.objects_total
+
+
+LOCATIONS = {
+    S3: lambda server: "s3://backups/shop/one",
+    Azure: lambda server: "azure://backups/shop/one",
+    Gcs: lambda server: "gs://backups/shop/one",
+    Sftp: lambda server: f"sftp://{server.user}@127.0.0.1:{server.port}{server.folder}/shop/one",
+}
+
+
+@pytest.mark.parametrize("kind", LOCATIONS)
+def test_there_and_back(kind, start, source, tmp_path):
+    with running(kind) as provider:
+        settings = provider.settings() | {"OFFSITE_RETRY_SECONDS": 0, "BACKUP_CONFIG_PATHS": source}
+        server = start(**settings)
+        client = server.client()
+        record, copy = take(client)
+        found = client.call(client.offsite.VerifyOffsite, offsite.VerifyOffsiteRequest(offsite_backup_id=copy.id, sample_percent=100))
+        assert found.valid and found.bytes_checked == copy.size
+        server.stop()
+        home = tmp_path / "new"
+        (home / "keys").mkdir(parents=True, mode=0o700)
+        shutil.copy(server.keyring, home / "keys/keyring")
+        shutil.rmtree(server.home)
+        result = subprocess.run(
+            [BIN / "mosaajii-server", "--rebuild-catalog", "--from", LOCATIONS[kind](provider)],
+            env=environment(MOSAAJII_HOME=home, **settings), capture_output=True, text=True, timeout=CEILING,
+        )  # fmt: skip
+        assert result.returncode == 0 and "can be restored" in result.stdout, result.stdout + result.stderr
+        again = start("new", **settings)
+        client = again.client()
+        (known,) = copies(client)
+        assert known.backup_id == record.id and known.location == copy.location, "the place is known by the same name"
+        client.restore(record.id, again.restore_root / "back")
+        same(source, again.restore_root / "back" / str(source).lstrip("/"))
+        second, _ = take(client)
+        client.delete(record.id)
+        job = client.finish(client.call(client.offsite.FetchBackup, offsite.FetchBackupRequest(offsite_backup_id=known.id)))
+        assert job.status == pb.Job.SUCCEEDED and client.verify(record.id).valid
+        client.call(client.offsite.DeleteOffsiteBackup, offsite.DeleteOffsiteBackupRequest(offsite_backup_id=known.id))
+        assert client.verify(second.id).valid
+        again.stop()
+
+
+def test_cut_off_it_goes_on(s3, start, source):
+    server = start(**s3.settings(), OFFSITE_RETRY_SECONDS=0, BACKUP_CONFIG_PATHS=source, OFFSITE_TIMEOUT_SECONDS=5)
+    client = server.client()
+    take(client)
+    s3.stop()
+    make_files(source / "more", 20, 50_000, seed=9)
+    record = client.backup("CONFIGURATION")
+    server.wait_for_log("an offsite location is tried again")
+    s3.run()
+    copy = wait_for_copy(client, record.id)
+    assert copy.objects_done == copy.objects_total
+
+
+def test_wrong_credentials_are_told(s3, start, source):
+    server = start(**s3.settings() | {"AWS_SECRET_ACCESS_KEY": "another"}, OFFSITE_RETRY_SECONDS=60, BACKUP_CONFIG_PATHS=source)
+    client = server.client()
+    record = client.backup("CONFIGURATION")
+    copy = wait_for_copy(client, record.id, RETRYING)
+    assert "another" not in copy.message and copy.message
+    (location,) = client.call(client.offsite.ListLocations, offsite.ListLocationsRequest()).locations
+    assert location.health == offsite.OffsiteLocation.UNHEALTHY and location.message and "another" not in location.message
+
+
+def test_locks_hold_and_grow(s3, start, source):
+    server = start(**s3.settings("locked"), OFFSITE_LOCK_DAYS=7, BACKUP_CONFIG_PATHS=source)
+    client = server.client()
+    record, copy = take(client)
+    assert copy.locked_until.seconds > copy.uploaded_at.seconds + 6 * 86400
+    code, message, _ = refused(
+        client.call, client.offsite.DeleteOffsiteBackup, offsite.DeleteOffsiteBackupRequest(offsite_backup_id=copy.id)
+    )
+    assert code == "FAILED_PRECONDITION" and "locked until" in message
+    manifest = f"shop/one/backups/{record.id}"
+    lock = s3.client().get_object_retention(Bucket="locked", Key=manifest)["Retention"]
+    assert lock["RetainUntilDate"].timestamp() > copy.uploaded_at.seconds + 6 * 86400
+    server.stop()
+    # With longer locks, those that are there grow.
+    server.settings["OFFSITE_LOCK_DAYS"] = 70
+    server.start()
+    client = server.client()
+    wait_until(lambda: copies(client)[0].locked_until.seconds > copy.uploaded_at.seconds + 60 * 86400, "the lock has grown")
+    lock = s3.client().get_object_retention(Bucket="locked", Key=manifest)["Retention"]
+    assert lock["RetainUntilDate"].timestamp() > copy.uploaded_at.seconds + 60 * 86400
+    assert copies(client)[0].status != DELETED and client.get(record.id).status == pb.Backup.VERIFIED
