@@ -63,7 +63,7 @@ RULES = {
 LIBRARIES = {
     "grpc/": {"control/rpc", "lib"},
     "sqlite3.h": {"control/catalog", "engine/source"},
-    "curl/": {"control/offsite", "control/alert", "control/key"},
+    "curl/": {"control/offsite", "control/alert", "control/key", "control/dr"},
     "openssl/": {"engine/crypto"},
     "sodium.h": {"control/access", "control/audit", "control/key", "control/alert", "control/offsite", "control/dr"},
     "zstd.h": {"engine/chunk", "engine/repo", "engine/pipeline"},
@@ -72,7 +72,8 @@ LIBRARIES = {
 # Generated headers: which of them a folder may see.
 GENERATED = {
     "mosaajii/engine/": ("engine", "control/job", "control/offsite", "control/dr", "control/service", "control"),
-    "mosaajii/backup/": ("control/service", "control/access", "control/rpc", "control/job", "control", "lib", "cli"),
+    "mosaajii/backup/": ("control/service", "control/access", "control/rpc", "control/job", "control/dr", "control", "lib", "cli"),
+    "mosaajii/recovery/": ("control/dr", "control/service"),
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]', re.M)

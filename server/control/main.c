@@ -21,6 +21,7 @@
 #include "common/settings.h"
 #include "control/access/access.h"
 #include "control/catalog/catalog.h"
+#include "control/dr/recovery.h"
 #include "control/job/queue.h"
 #include "control/job/readiness.h"
 #include "control/key/kms.h"
@@ -62,6 +63,7 @@ struct program {
     mos_readiness *readiness;
     mos_access *access;
     mos_queue *queue;
+    mos_recovery *recovery;
     mos_rpc_server *server;
     struct mos_services services;
 };
@@ -335,12 +337,15 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
     mos_rpc_server_intercept(program->server, &mos_rpc_log_calls, NULL);
     mos_rpc_server_intercept(program->server, &mos_trail_interceptor, program->trail);
     mos_rpc_server_intercept(program->server, &mos_access_interceptor, program->access);
+    program->recovery = mos_recovery_create(&(struct mos_recovery_options){settings, program->catalog, program->queue, mos_trail_sign,
+                                                                          program->trail});
     program->services = (struct mos_services){.settings = settings,
                                               .catalog = program->catalog,
                                               .queue = program->queue,
                                               .access = program->access,
                                               .trail = program->trail,
                                               .kms = program->kms,
+                                              .recovery = program->recovery,
                                               .started_at_unix_ns = mos_now_unix_ns()};
     status = mos_services_add(program->server, &program->services, error);
     if (status == MOS_OK) {
@@ -353,6 +358,9 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
         status = mos_queue_start(program->queue, error);
     }
     if (status == MOS_OK) {
+        status = mos_recovery_start(program->recovery, error);
+    }
+    if (status == MOS_OK) {
         status = mos_readiness_start(&program->readiness, program->queue, program->catalog,
                                      mos_setting_number(settings, MOS_SETTING_KEY_ROTATION_DAYS), error);
     }
@@ -361,6 +369,9 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
 
 static void tear_down(struct program *program) {
     mos_readiness_stop(program->readiness);
+    if (program->recovery) {
+        mos_recovery_stop(program->recovery);
+    }
     if (program->queue) {
         mos_queue_stop(program->queue);
     }
@@ -368,6 +379,7 @@ static void tear_down(struct program *program) {
         mos_rpc_server_stop(program->server, DRAIN_GRACE_MS);
         mos_rpc_server_destroy(program->server);
     }
+    mos_recovery_destroy(program->recovery);
     mos_queue_destroy(program->queue);
     mos_access_destroy(program->access);
     if (program->trail) {

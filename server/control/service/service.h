@@ -6,6 +6,7 @@
 #include "common/settings.h"
 #include "control/access/access.h"
 #include "control/catalog/catalog.h"
+#include "control/dr/recovery.h"
 #include "control/job/queue.h"
 #include "control/key/kms.h"
 #include "control/rpc/rpc.h"
@@ -18,6 +19,7 @@ struct mos_services {
     mos_access *access;
     mos_trail *trail;
     mos_kms *kms;
+    mos_recovery *recovery;
     int64_t started_at_unix_ns;
 };
 
