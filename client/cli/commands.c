@@ -5,6 +5,7 @@
 #include "cli/admin.h"
 #include "cli/audit.h"
 #include "cli/backup.h"
+#include "cli/dr.h"
 #include "cli/job.h"
 #include "cli/key.h"
 #include "cli/protect.h"
@@ -14,6 +15,7 @@ const struct mos_group mos_groups[] = {
     {"backup", "take, look at, verify, restore and delete backups"},
     {"repository", "look after all backups at once"},
     {"job", "the server's pieces of work"},
+    {"dr", "recovery plans: made, tested, executed, proved"},
     {"token", "who may call the server"},
     {"key", "the keys that protect the backups' own keys"},
     {"audit", "who did what, and whether that record is whole"},
@@ -106,6 +108,43 @@ static const struct mos_option passphrase_options[] = {
 static const struct mos_option key_rotate_options[] = {{.name = "no-wait", .help = "print the job's id and leave"}, {0}};
 static const struct mos_option hold_options[] = {{.name = "off", .help = "take the hold off; administrators only"}, {0}};
 static const struct mos_option lock_options[] = {{.name = "days", .value = "N", .help = "for how many days from now, 1 to 36500"}, {0}};
+
+#define STEP_WORDS .words = "EXECUTION STEP", .least_words = 2, .most_words = 2
+#define RUN_WORDS .words = "EXECUTION", .least_words = 1, .most_words = 1
+static const struct mos_option dr_plan_options[] = {
+    {.name = "file", .value = "FILE", .letter = 'f', .help = "the plan as JSON; - is standard input"},
+    {.name = "name", .value = "NAME", .help = "clone: what to call the copy"},
+    {.name = "priority", .value = "PRIORITY", .help = "list: only CRITICAL, HIGH, MEDIUM or LOW"},
+    {.name = "yes", .help = "delete: do not ask"},
+    {0},
+};
+static const struct mos_option dr_execute_options[] = {
+    {.name = "reason", .value = "TEXT", .help = "why; it stands in the report"},
+    {.name = "emergency", .help = "go on though the preflight fails"},
+    {.name = "incident", .value = "TIME", .help = "when the disaster began: what it took counts from there; default: now"},
+    {.name = "recover-to", .value = "TIME", .help = "use no backup later than this"},
+    {.name = "wait", .help = "follow it to its end (the default)"},
+    {.name = "no-wait", .help = "print the id and leave"},
+    {0},
+};
+static const struct mos_option dr_test_options[] = {
+    {.name = "environment", .value = "ENV", .help = "ISOLATED (the default), STAGING, DEVELOPMENT, or PRODUCTION, a rehearsal that changes nothing"},
+    {.name = "negative-control", .help = "also run it on a copy that is damaged on purpose, which must fail"},
+    {.name = "wait", .help = "follow it to its end (the default)"},
+    {.name = "no-wait", .help = "print the id and leave"},
+    {0},
+};
+static const struct mos_option dr_note_options[] = {{.name = "note", .value = "TEXT", .help = "what there is to say; it stands in the report"},
+                                                    {0}};
+static const struct mos_option dr_list_options[] = {{.name = "plan", .value = "PLAN", .help = "only those of this plan"},
+                                                    {.name = "tests", .help = "tests instead of executions"},
+                                                    {0}};
+static const struct mos_option dr_report_options[] = {
+    {.name = "html", .help = "for people, instead of JSON"},
+    {.name = "to", .value = "FILE", .help = "write it there; default: standard output"},
+    {.name = "key", .value = "KEY", .help = "verify: who must have signed: the server's public key, or a file with it"},
+    {0},
+};
 
 const struct mos_command mos_commands[] = {
     {.group = "backup",
@@ -267,6 +306,59 @@ const struct mos_command mos_commands[] = {
      .description = ID_TEXT,
      .example = "  mosaajii job cancel latest\n",
      .run = mos_job_cancel},
+    {.group = "dr",
+     .name = "plan",
+     .words = "ACTION [PLAN]",
+     .least_words = 1,
+     .most_words = 2,
+     .summary = "Make and look after plans: create, list, show, delete, clone, export, import, update, suggest",
+     .description = "\nACTION is create or import (--file), list, show, delete, clone, export, update (--file) or suggest. PLAN is an id.\n"
+                    "export prints a plan as create, import and update take it.\n",
+     .example = "  mosaajii dr plan suggest > plan.json\n  mosaajii dr plan create --file plan.json\n",
+     .options = dr_plan_options,
+     .run = mos_dr_plan},
+    {.group = "dr",
+     .name = "execute",
+     .words = "PLAN",
+     .least_words = 1,
+     .most_words = 1,
+     .summary = "Run a plan for real",
+     .example = "  mosaajii dr execute 01939b5e-7a2c-7000-8000-000000000000 --reason \"the disk is gone\"\n",
+     .options = dr_execute_options,
+     .run = mos_dr_execute},
+    {.group = "dr",
+     .name = "test",
+     .words = "PLAN",
+     .least_words = 1,
+     .most_words = 1,
+     .summary = "Run a plan into a sandbox that is removed afterwards",
+     .example = "  mosaajii dr test 01939b5e-7a2c-7000-8000-000000000000 --environment ISOLATED\n",
+     .options = dr_test_options,
+     .run = mos_dr_test},
+    {.group = "dr",
+     .name = "list",
+     .summary = "List executions, or tests, newest first",
+     .options = dr_list_options,
+     .run = mos_dr_list},
+    {.group = "dr", .name = "show", RUN_WORDS, .summary = "Show an execution or a test", .run = mos_dr_show},
+    {.group = "dr", .name = "watch", RUN_WORDS, .summary = "Follow an execution or a test to its end", .run = mos_dr_watch},
+    {.group = "dr", .name = "pause", RUN_WORDS, .summary = "Begin no more steps", .options = dr_note_options, .run = mos_dr_order_run},
+    {.group = "dr", .name = "resume", RUN_WORDS, .summary = "Go on", .options = dr_note_options, .run = mos_dr_order_run},
+    {.group = "dr", .name = "cancel", RUN_WORDS, .summary = "Stop what is at work, and end", .options = dr_note_options, .run = mos_dr_order_run},
+    {.group = "dr", .name = "approve", STEP_WORDS, .summary = "Say that a step is done", .options = dr_note_options, .run = mos_dr_order_step},
+    {.group = "dr", .name = "decline", STEP_WORDS, .summary = "Say that a step cannot be done", .options = dr_note_options, .run = mos_dr_order_step},
+    {.group = "dr", .name = "retry", STEP_WORDS, .summary = "Try a step again that has failed", .options = dr_note_options, .run = mos_dr_order_step},
+    {.group = "dr", .name = "skip", STEP_WORDS, .summary = "Leave a step out; --note says why", .options = dr_note_options, .run = mos_dr_order_step},
+    {.group = "dr",
+     .name = "report",
+     .words = "EXECUTION | verify FILE",
+     .least_words = 1,
+     .most_words = 2,
+     .summary = "Write the signed report of a run that has ended, or check one",
+     .description = "\nThe signature is the last line. verify needs no server; a report that was changed ends it with exit code 1.\n",
+     .example = "  mosaajii dr report 01939b5e-7a2c-7000-8000-000000000000 --to report.json\n  mosaajii dr report verify report.json --key audit.key.pub\n",
+     .options = dr_report_options,
+     .run = mos_dr_report},
     {.group = "token",
      .name = "create",
      .summary = "Make a token; it is shown this once",
