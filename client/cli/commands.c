@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/admin.h"
+#include "cli/alert.h"
 #include "cli/audit.h"
 #include "cli/backup.h"
 #include "cli/dr.h"
@@ -20,6 +21,8 @@ const struct mos_group mos_groups[] = {
     {"key", "the keys that protect the backups' own keys"},
     {"audit", "who did what, and whether that record is whole"},
     {"confirmation", "deletions and the like that wait for a second person"},
+    {"alert", "what went wrong, or did not happen, and who looks after it"},
+    {"analytics", "how backups went over time"},
     {"status", "the server, its storage, and what is protected"},
     {0},
 };
@@ -89,6 +92,25 @@ static const struct mos_option token_create_options[] = {
     {0},
 };
 
+static const struct mos_option alert_list_options[] = {
+    {.name = "severity", .value = "SEVERITY", .help = "INFO, WARNING, ERROR or CRITICAL only"},
+    {.name = "type", .value = "TYPE", .help = "only this type"},
+    {.name = "backup", .value = "ID", .help = "only those of this backup, by its whole id"},
+    {.name = "unacknowledged", .help = "only those that nobody has acknowledged"},
+    {.name = "limit", .value = "N", .help = "how many at most; default: 50"},
+    {0},
+};
+static const struct mos_option alert_ack_options[] = {{.name = "note", .value = "TEXT", .help = "what is being done about it"}, {0}};
+static const struct mos_option alert_watch_options[] = {
+    {.name = "after", .value = "N", .help = "only what happened after the event with this sequence number"},
+    {.name = "severity", .value = "SEVERITY", .help = "at least this severe"},
+    {0},
+};
+static const struct mos_option analytics_options[] = {
+    {.name = "days", .value = "N", .help = "how many days back; default: 30"},
+    {.name = "type", .value = "TYPE", .help = "only backups of this type"},
+    {0},
+};
 static const struct mos_option audit_list_options[] = {
     {.name = "actor", .value = "NAME", .help = "only what this caller did, or \"system\""},
     {.name = "action", .value = "ACTION", .help = "only this, as BackupService.DeleteBackup"},
@@ -457,6 +479,45 @@ const struct mos_command mos_commands[] = {
      .summary = "Confirm what somebody else has asked for",
      .example = "  mosaajii confirmation give 01939b5e-7a2c-7000-8000-000000000000\n",
      .run = mos_confirmation_give},
+    {.group = "alert",
+     .name = "list",
+     .summary = "alerts, newest first",
+     .example = "  mosaajii alert list --unacknowledged\n",
+     .options = alert_list_options,
+     .run = mos_alert_list},
+    {.group = "alert",
+     .name = "show",
+     .words = "ID",
+     .least_words = 1,
+     .most_words = 1,
+     .summary = "all that is known of an alert",
+     .example = "  mosaajii alert show 01890a5d-ac96-774b-bcce-b302099a8057\n",
+     .run = mos_alert_show},
+    {.group = "alert",
+     .name = "ack",
+     .words = "ID...",
+     .least_words = 1,
+     .most_words = 100,
+     .summary = "say that somebody looks after it, and stop reminders",
+     .example = "  mosaajii alert ack 01890a5d-ac96-774b-bcce-b302099a8057 --note \"disk ordered\"\n",
+     .options = alert_ack_options,
+     .run = mos_alert_ack},
+    {.group = "alert",
+     .name = "watch",
+     .summary = "follow alerts as they are raised, acknowledged and resolved",
+     .example = "  mosaajii alert watch --severity error\n",
+     .options = alert_watch_options,
+     .run = mos_alert_watch},
+    {.group = "alert",
+     .name = "test",
+     .summary = "send a test to everybody who is told of alerts",
+     .example = "  mosaajii alert test\n",
+     .run = mos_alert_test},
+    {.group = "analytics",
+     .summary = "success rate, growth, deduplication, compression and durations",
+     .example = "  mosaajii analytics --days 90\n",
+     .options = analytics_options,
+     .run = mos_analytics_show},
     {.group = "status",
      .summary = "Show the server, its storage, and what is protected",
      .example = "  mosaajii status\n",

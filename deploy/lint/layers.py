@@ -21,7 +21,7 @@ RULES = {
     "control/alert": {"control/job", "control/audit", "control/catalog", "common"},
     "control/offsite": {"control/alert", "control/job", "control/audit", "control/catalog", "common"},
     "control/schedule": {"control/alert", "control/job", "control/audit", "control/catalog", "common"},
-    "control/dr": {"control/offsite", "control/alert", "control/job", "control/audit", "control/catalog", "common"},
+    "control/dr": {"control/offsite", "control/schedule", "control/alert", "control/job", "control/audit", "control/catalog", "common"},
     "control/rpc": {"common"},
     "control/service": {
         "control/rpc",
@@ -71,7 +71,7 @@ LIBRARIES = {
 
 # Generated headers: which of them a folder may see.
 GENERATED = {
-    "mosaajii/engine/": ("engine", "control/job", "control/offsite", "control/dr", "control/service", "control"),
+    "mosaajii/engine/": ("engine", "control/job", "control/alert", "control/offsite", "control/dr", "control/service", "control"),
     "mosaajii/backup/": ("control/service", "control/access", "control/rpc", "control/job", "control/dr", "control", "lib", "cli"),
     "mosaajii/recovery/": ("control/dr", "control/service"),
 }

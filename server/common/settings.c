@@ -8,7 +8,7 @@
 
 #include "common/buffer.h"
 
-enum type { TEXT, PATH, PATHS, FLAG, DAYS, MINUTES, PORT, COUNT, ADDRESS, FORMAT, LEVEL, PROVIDER, KMS, URLS };
+enum type { TEXT, PATH, PATHS, FLAG, DAYS, MINUTES, PORT, COUNT, ADDRESS, FORMAT, LEVEL, PROVIDER, KMS, URLS, SMTP_SECURITY, SEVERITY };
 
 static const struct definition {
     const char *name;
@@ -32,6 +32,8 @@ static const char *const *words_of(enum type type) {
     static const char *const format[] = {"logfmt", "json", NULL};
     static const char *const level[] = {"debug", "info", "warning", "error", NULL};
     static const char *const provider[] = {"LOCAL_REMOTE", "S3", "AZURE_BLOB", "GOOGLE_CLOUD", "SFTP", NULL};
+    static const char *const smtp_security[] = {"STARTTLS", "TLS", "NONE", NULL};
+    static const char *const severity[] = {"INFO", "WARNING", "ERROR", "CRITICAL", NULL};
     static const char *const kms[] = {"LOCAL", "AWS_KMS", "VAULT", NULL};
     switch (type) {
     case FLAG:
@@ -44,6 +46,10 @@ static const char *const *words_of(enum type type) {
         return provider;
     case KMS:
         return kms;
+    case SMTP_SECURITY:
+        return smtp_security;
+    case SEVERITY:
+        return severity;
     default:
         return NULL;
     }

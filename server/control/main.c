@@ -20,6 +20,7 @@
 #include "common/log.h"
 #include "common/settings.h"
 #include "control/access/access.h"
+#include "control/alert/watch.h"
 #include "control/catalog/catalog.h"
 #include "control/dr/recovery.h"
 #include "control/job/queue.h"
@@ -61,6 +62,7 @@ struct program {
     mos_kms *kms;
     struct mos_key_keeper keeper;
     mos_readiness *readiness;
+    mos_watch *watch;
     mos_access *access;
     mos_queue *queue;
     mos_recovery *recovery;
@@ -140,7 +142,8 @@ static mos_status check_settings(const mos_settings *settings, struct mos_error 
     if (status != MOS_OK) {
         return status;
     }
-    return mos_sources_check(settings, error);
+    status = mos_watch_check(settings, error);
+    return status == MOS_OK ? mos_sources_check(settings, error) : status;
 }
 
 static void set_up_log(const mos_settings *settings) {
@@ -254,6 +257,7 @@ static mos_status transform_key(void *context, const char *reference, bool unwra
         mos_log_error("ENCRYPTION_FAILED", MOS_TEXT("key", reference), MOS_TEXT("reason", error->message));
         mos_trail_note(program->trail, "Alert.ENCRYPTION_FAILED", reference, status, &detail, 1);
     }
+    mos_watch_encryption(program->watch, reference, status == MOS_OK ? NULL : error);
     return status;
 }
 
@@ -287,6 +291,10 @@ static mos_status open_state(struct program *program, struct mos_error *error) {
                                       .passphrase = mos_setting_text(settings, MOS_SETTING_MOSAAJII_KEYRING_PASSPHRASE),
                                       .key_reference = mos_kms_reference(program->kms),
                                       .keeper = &program->keeper};
+    status = mos_watch_create(&program->watch, program->catalog, settings, error);
+    if (status != MOS_OK) {
+        return status;
+    }
     program->queue = mos_queue_create(program->catalog, &engine, (int)mos_setting_number(settings, MOS_SETTING_MOSAAJII_MAX_JOBS));
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     const Mosaajii__Engine__V1__Repository *repository;
@@ -345,6 +353,7 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
                                               .access = program->access,
                                               .trail = program->trail,
                                               .kms = program->kms,
+                                              .watch = program->watch,
                                               .recovery = program->recovery,
                                               .started_at_unix_ns = mos_now_unix_ns()};
     status = mos_services_add(program->server, &program->services, error);
@@ -358,11 +367,15 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
         status = mos_queue_start(program->queue, error);
     }
     if (status == MOS_OK) {
+        status = mos_watch_start(program->watch, program->queue, error);
+    }
+    if (status == MOS_OK) {
         status = mos_recovery_start(program->recovery, error);
     }
     if (status == MOS_OK) {
-        status = mos_readiness_start(&program->readiness, program->queue, program->catalog,
-                                     mos_setting_number(settings, MOS_SETTING_KEY_ROTATION_DAYS), error);
+        status =
+            mos_readiness_start(&program->readiness, program->queue, program->catalog,
+                                mos_setting_number(settings, MOS_SETTING_KEY_ROTATION_DAYS), mos_watch_readiness(program->watch), error);
     }
     return status == MOS_OK ? mos_rpc_server_start(program->server, error) : status;
 }
@@ -372,6 +385,7 @@ static void tear_down(struct program *program) {
     if (program->recovery) {
         mos_recovery_stop(program->recovery);
     }
+    mos_watch_stop(program->watch);
     if (program->queue) {
         mos_queue_stop(program->queue);
     }
@@ -381,6 +395,7 @@ static void tear_down(struct program *program) {
     }
     mos_recovery_destroy(program->recovery);
     mos_queue_destroy(program->queue);
+    mos_watch_destroy(program->watch);
     mos_access_destroy(program->access);
     if (program->trail) {
         mos_trail_note(program->trail, "Server.Stop", "", MOS_OK, NULL, 0);

@@ -5,9 +5,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/buffer.h"
+#include "common/clock.h"
 #include "control/catalog/catalog_internal.h"
 #include "control/catalog/jobs.h"
 
@@ -62,7 +64,11 @@ mos_status mos_catalog_open(mos_catalog **out, const char *path, struct mos_erro
     pthread_mutex_init(&catalog->readers_mutex, NULL);
     pthread_cond_init(&catalog->reader_free, NULL);
     pthread_mutex_init(&catalog->events_mutex, NULL);
-    pthread_cond_init(&catalog->event_added, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&catalog->event_added, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     struct mos_error local;
     error = error ? error : &local;
     mos_status status = connect_to(catalog, &catalog->writer, true, error);
@@ -228,6 +234,20 @@ void mos_catalog_wait_events(mos_catalog *catalog, int64_t sequence, bool (*over
     pthread_mutex_lock(&catalog->events_mutex);
     while (catalog->last_event <= sequence && !over(argument)) {
         pthread_cond_wait(&catalog->event_added, &catalog->events_mutex);
+    }
+    pthread_mutex_unlock(&catalog->events_mutex);
+}
+
+void mos_catalog_wait_events_for(mos_catalog *catalog, int64_t sequence, int64_t most_ns, bool (*over)(const void *argument),
+                                 const void *argument) {
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    int64_t end_ns = until.tv_nsec + most_ns;
+    until.tv_sec += end_ns / MOS_NS_PER_SECOND;
+    until.tv_nsec = end_ns % MOS_NS_PER_SECOND;
+    pthread_mutex_lock(&catalog->events_mutex);
+    while (catalog->last_event <= sequence && !over(argument) &&
+           pthread_cond_timedwait(&catalog->event_added, &catalog->events_mutex, &until) != ETIMEDOUT) {
     }
     pthread_mutex_unlock(&catalog->events_mutex);
 }

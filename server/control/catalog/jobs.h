@@ -88,6 +88,9 @@ int64_t mos_catalog_last_event(mos_catalog *catalog);
 // Blocks until an event with a number above `sequence` is committed, or over(argument) is true. `over` is called with a lock held: it must
 // be quick and call nothing of the catalog. Whoever makes it true calls mos_catalog_wake_watchers afterwards.
 void mos_catalog_wait_events(mos_catalog *catalog, int64_t sequence, bool (*over)(const void *argument), const void *argument);
+// As above, but no longer than this.
+void mos_catalog_wait_events_for(mos_catalog *catalog, int64_t sequence, int64_t most_ns, bool (*over)(const void *argument),
+                                 const void *argument);
 void mos_catalog_wake_watchers(mos_catalog *catalog);
 
 #endif

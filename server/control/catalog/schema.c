@@ -69,6 +69,62 @@ static const char *const steps[] = {
     "ALTER TABLE backups ADD COLUMN locked_until_ns INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE backups ADD COLUMN legal_hold INTEGER NOT NULL DEFAULT 0;",
 
+    // 3
+    // Schedules, and what became of every run of theirs: a row for one run, or for several in a row with the same fate.
+    "CREATE TABLE schedules("
+    "  id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, cron TEXT NOT NULL, time_zone TEXT NOT NULL, backup_type TEXT NOT NULL,"
+    "  backup_name TEXT NOT NULL, retention_days INTEGER NOT NULL, encryption INTEGER NOT NULL, compression INTEGER NOT NULL,"
+    "  integrity_check INTEGER NOT NULL, offsite INTEGER NOT NULL, read_all INTEGER NOT NULL, tags TEXT NOT NULL,"
+    "  jitter_seconds INTEGER NOT NULL, blackouts TEXT NOT NULL, overlap TEXT NOT NULL, catch_up INTEGER NOT NULL, paused INTEGER NOT NULL,"
+    "  learn_timing INTEGER NOT NULL, timing_note TEXT NOT NULL, has_keep INTEGER NOT NULL, keep_last INTEGER NOT NULL,"
+    "  keep_hourly INTEGER NOT NULL, keep_daily INTEGER NOT NULL, keep_weekly INTEGER NOT NULL, keep_monthly INTEGER NOT NULL,"
+    "  keep_yearly INTEGER NOT NULL, created_at_ns INTEGER NOT NULL, updated_at_ns INTEGER NOT NULL, accounted_until_ns INTEGER NOT NULL);"
+    "CREATE INDEX schedules_newest ON schedules(created_at_ns, id);"
+    "CREATE TABLE schedule_runs("
+    "  schedule_id TEXT NOT NULL, due_at_ns INTEGER NOT NULL, through_ns INTEGER NOT NULL, count INTEGER NOT NULL, state TEXT NOT NULL,"
+    "  recorded_at_ns INTEGER NOT NULL, backup_id TEXT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY(schedule_id, due_at_ns)) WITHOUT ROWID;"
+    "CREATE INDEX schedule_runs_backup ON schedule_runs(backup_id) WHERE backup_id <> '';"
+    // How busy the machine is, by hour of the week in UTC from Sunday 0:00 on.
+    "CREATE TABLE schedule_load(hour INTEGER PRIMARY KEY, samples INTEGER NOT NULL, mean_milli INTEGER NOT NULL);"
+    // Set where a backup is so unlike its kind that those before it must not go; retention leaves it alone.
+    "ALTER TABLE backups ADD COLUMN quarantined INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE backups ADD COLUMN quarantine_reason TEXT NOT NULL DEFAULT '';",
+
+    // 4
+    // Alerts: one open alert a cause. What happens to them is numbered with the events (mos_catalog_take_sequence).
+    "CREATE TABLE alerts("
+    "  id TEXT PRIMARY KEY, cause TEXT NOT NULL, type TEXT NOT NULL, severity TEXT NOT NULL, backup_id TEXT NOT NULL,"
+    "  message TEXT NOT NULL, details TEXT NOT NULL, created_at_ns INTEGER NOT NULL, last_seen_at_ns INTEGER NOT NULL,"
+    "  count INTEGER NOT NULL, acknowledged_at_ns INTEGER NOT NULL, acknowledged_by TEXT NOT NULL, note TEXT NOT NULL,"
+    "  resolved_at_ns INTEGER NOT NULL, reminded_at_ns INTEGER NOT NULL, reminders INTEGER NOT NULL,"
+    "  escalated_at_ns INTEGER NOT NULL);"
+    "CREATE UNIQUE INDEX alerts_open ON alerts(cause) WHERE resolved_at_ns = 0;"
+    "CREATE INDEX alerts_newest ON alerts(created_at_ns, id);"
+    "CREATE INDEX alerts_type ON alerts(type, created_at_ns, id);"
+    "CREATE INDEX alerts_severity ON alerts(severity, created_at_ns, id);"
+    "CREATE INDEX alerts_backup ON alerts(backup_id, created_at_ns, id);"
+    "CREATE INDEX alerts_acknowledged ON alerts((acknowledged_at_ns <> 0), created_at_ns, id);"
+    "CREATE INDEX alerts_to_remind ON alerts(reminded_at_ns) WHERE resolved_at_ns = 0 AND acknowledged_at_ns = 0;"
+    "CREATE TABLE alert_events("
+    "  sequence INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL, kind TEXT NOT NULL, severity TEXT NOT NULL, alert_id TEXT NOT NULL);"
+    "CREATE INDEX alert_events_alert ON alert_events(alert_id, kind);"
+    // Messages to people and programs outside, until they are delivered.
+    "CREATE TABLE deliveries("
+    "  id TEXT PRIMARY KEY, receiver TEXT NOT NULL, subject TEXT NOT NULL, body TEXT NOT NULL, reference TEXT NOT NULL,"
+    "  created_at_ns INTEGER NOT NULL, next_try_at_ns INTEGER NOT NULL, tries INTEGER NOT NULL, delivered_at_ns INTEGER NOT NULL,"
+    "  given_up_at_ns INTEGER NOT NULL, message TEXT NOT NULL);"
+    "CREATE INDEX deliveries_due ON deliveries(next_try_at_ns) WHERE delivered_at_ns = 0 AND given_up_at_ns = 0;"
+    "CREATE INDEX deliveries_reference ON deliveries(reference);"
+    // How full the repository's file system was, for the forecast.
+    "CREATE TABLE storage_samples(time_ns INTEGER PRIMARY KEY, used_bytes INTEGER NOT NULL, free_bytes INTEGER NOT NULL);"
+    // For lists by one filter, the newest good backup of a type, and those to be verified again.
+    "CREATE INDEX backups_type ON backups(type, created_at_ns, id);"
+    "CREATE INDEX backups_status ON backups(status, created_at_ns, id);"
+    "CREATE INDEX backups_verified ON backups(verified_at_ns) WHERE encrypted_checksum <> '' AND damaged = 0;"
+    "CREATE INDEX jobs_kind ON jobs(kind, created_at_ns, id);"
+    "CREATE INDEX jobs_status ON jobs(status, created_at_ns, id);",
+
+    // 5
     // Recovery plans and their runs. The journal is only ever added to, and numbered with the events.
     "CREATE TABLE recovery_plans("
     "  id TEXT PRIMARY KEY, priority INTEGER NOT NULL, status INTEGER NOT NULL, created_at_ns INTEGER NOT NULL, content BLOB NOT NULL);"

@@ -12,6 +12,25 @@ static const char *const job_kinds[] = {"",      "BACKUP",         "VERIFY",    
                                         "CHECK", "OFFSITE_UPLOAD", "OFFSITE_FETCH", "OFFSITE_VERIFY", "KEY_REWRAP"};
 static const char *const job_statuses[] = {"", "PENDING", "RUNNING", "SUCCEEDED", "SUCCEEDED_WITH_WARNINGS", "FAILED", "CANCELLED"};
 static const char *const event_kinds[] = {"", "QUEUED", "STARTED", "PROGRESS", "WARNING", "FINISHED"};
+static const char *const alert_types[] = {"",
+                                          "BACKUP_FAILED",
+                                          "BACKUP_COMPLETED",
+                                          "VERIFICATION_FAILED",
+                                          "ENCRYPTION_FAILED",
+                                          "STORAGE_FULL",
+                                          "RETENTION_EXPIRED",
+                                          "KEY_ROTATION_REQUIRED",
+                                          "BACKUP_MISSED",
+                                          "RPO_EXCEEDED",
+                                          "OFFSITE_FAILED",
+                                          "REPLICATION_LAG",
+                                          "ANOMALY",
+                                          "RETENTION_VIOLATION",
+                                          "RECOVERY_FAILED",
+                                          "RECOVERY_TEST_OVERDUE",
+                                          "CLOCK_SKEW"};
+static const char *const severities[] = {"", "INFO", "WARNING", "ERROR", "CRITICAL"};
+static const char *const alert_event_kinds[] = {"", "RAISED", "REPEATED", "ACKNOWLEDGED", "RESOLVED"};
 static const char *const roles[] = {"", "VIEWER", "OPERATOR", "ADMIN"};
 
 static const char *word_of(const char *const *words, size_t count, int number) {
@@ -41,3 +60,6 @@ WORDS(job_kind, job_kinds)
 WORDS(job_status, job_statuses)
 WORDS(event_kind, event_kinds)
 WORDS(role, roles)
+WORDS(alert_type, alert_types)
+WORDS(alert_severity, severities)
+WORDS(alert_event_kind, alert_event_kinds)

@@ -54,6 +54,39 @@ enum mos_event_kind {
     MOS_EVENT_FINISHED,
 };
 
+enum mos_alert_type {
+    MOS_ALERT_BACKUP_FAILED = 1,
+    MOS_ALERT_BACKUP_COMPLETED,
+    MOS_ALERT_VERIFICATION_FAILED,
+    MOS_ALERT_ENCRYPTION_FAILED,
+    MOS_ALERT_STORAGE_FULL,
+    MOS_ALERT_RETENTION_EXPIRED,
+    MOS_ALERT_KEY_ROTATION_REQUIRED,
+    MOS_ALERT_BACKUP_MISSED,
+    MOS_ALERT_RPO_EXCEEDED,
+    MOS_ALERT_OFFSITE_FAILED,
+    MOS_ALERT_REPLICATION_LAG,
+    MOS_ALERT_ANOMALY,
+    MOS_ALERT_RETENTION_VIOLATION,
+    MOS_ALERT_RECOVERY_FAILED,
+    MOS_ALERT_RECOVERY_TEST_OVERDUE,
+    MOS_ALERT_CLOCK_SKEW,
+};
+
+enum mos_alert_severity {
+    MOS_SEVERITY_INFO = 1,
+    MOS_SEVERITY_WARNING,
+    MOS_SEVERITY_ERROR,
+    MOS_SEVERITY_CRITICAL,
+};
+
+enum mos_alert_event_kind {
+    MOS_ALERT_RAISED = 1,
+    MOS_ALERT_REPEATED,
+    MOS_ALERT_ACKNOWLEDGED,
+    MOS_ALERT_RESOLVED,
+};
+
 enum mos_role {
     MOS_ROLE_NONE,
     MOS_ROLE_VIEWER,
@@ -74,5 +107,11 @@ int mos_job_kind_from_word(const char *word);
 int mos_job_status_from_word(const char *word);
 int mos_event_kind_from_word(const char *word);
 int mos_role_from_word(const char *word);
+const char *mos_alert_type_word(int type);
+const char *mos_alert_severity_word(int severity);
+const char *mos_alert_event_kind_word(int kind);
+int mos_alert_type_from_word(const char *word);
+int mos_alert_severity_from_word(const char *word);
+int mos_alert_event_kind_from_word(const char *word);
 
 #endif

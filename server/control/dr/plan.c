@@ -10,7 +10,7 @@
 #include "common/clock.h"
 #include "common/text.h"
 #include "control/dr/command.h"
-#include "control/dr/cron.h"
+#include "control/schedule/cron.h"
 
 enum {
     LONGEST_NAME = 200,
@@ -310,7 +310,6 @@ static mos_status check_contacts(const mos_plan *plan, struct mos_error *error) 
 }
 
 static mos_status check_head(const mos_plan *plan, struct mos_error *error) {
-    struct mos_cron cron;
     mos_status status = check_text("name", plan->name, 1, LONGEST_NAME, false, error);
     status = status ? status : check_text("description", plan->description, 0, LONGEST_TEXT, true, error);
     status = status ? status : check_number("recoveryTimeObjective", plan->recovery_time_objective, 0, MOST_MINUTES, error);
@@ -330,9 +329,10 @@ static mos_status check_head(const mos_plan *plan, struct mos_error *error) {
             return mos_fail_field(error, "backupTypes", "backupTypes holds %d, which is no type of backup", (int)plan->backup_types[i]);
         }
     }
-    if (*plan->test_schedule && (!mos_cron_parse(plan->test_schedule, &cron) || !mos_cron_next(&cron, mos_now_unix_ns()))) {
-        return mos_fail_field(error, "testSchedule",
-                              "testSchedule must be five fields, minute hour day-of-month month day-of-week, that fit some day, as \"0 3 1 * *\"");
+    struct mos_cron cron;
+    status = *plan->test_schedule ? mos_cron_parse(&cron, "testSchedule", plan->test_schedule, error) : MOS_OK;
+    if (status != MOS_OK) {
+        return status;
     }
     if (plan->n_steps == 0 || plan->n_steps > MOS_PLAN_MOST_STEPS) {
         return mos_fail_field(error, "steps", "steps holds %zu steps; allowed are 1 to %d", plan->n_steps, MOS_PLAN_MOST_STEPS);
@@ -412,7 +412,12 @@ mos_status mos_plan_complete(const mos_plan *given, const struct mos_plan_defaul
 int64_t mos_plan_next_test(const mos_plan *plan, int64_t after_unix_ns) {
     struct mos_cron cron;
     if (*plan->test_schedule) {
-        return mos_cron_parse(plan->test_schedule, &cron) ? mos_cron_next(&cron, after_unix_ns) : 0;
+        // In UTC.
+        MOS_CLEANUP_ZONE mos_zone *zone = NULL;
+        int64_t next = 0;
+        bool found = mos_zone_open(&zone, "", NULL) == MOS_OK && mos_cron_parse(&cron, "testSchedule", plan->test_schedule, NULL) == MOS_OK &&
+                     mos_cron_next(&cron, zone, after_unix_ns / MOS_NS_PER_SECOND, &next);
+        return found ? next * MOS_NS_PER_SECOND : 0;
     }
     int64_t last = mos_plan_time(plan->last_tested_at ? plan->last_tested_at : plan->created_at);
     return last + (int64_t)MOS_PLAN_TEST_DAYS * 86400 * MOS_NS_PER_SECOND;

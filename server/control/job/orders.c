@@ -9,12 +9,12 @@
 
 typedef Mosaajii__Engine__V1__Request engine_request;
 
-static mos_status enqueue(mos_queue *queue, const struct mos_job *job, const struct mos_backup *backup, const engine_request *request,
-                          struct mos_error *error) {
+static mos_status enqueue_with(mos_queue *queue, const struct mos_job *job, const struct mos_backup *backup, const engine_request *request,
+                               mos_catalog_change also, void *also_argument, struct mos_error *error) {
     struct mos_entry *entry = mos_entry_create(job, request);
     mos_status status = mos_queue_announce(queue, entry, error);
     if (status == MOS_OK) {
-        status = mos_record_queued(queue->catalog, job, backup, error);
+        status = mos_record_queued_with(queue->catalog, job, backup, also, also_argument, error);
         if (status != MOS_OK) {
             mos_queue_forget(queue, entry);
             return status;
@@ -23,6 +23,11 @@ static mos_status enqueue(mos_queue *queue, const struct mos_job *job, const str
     }
     mos_entry_release(queue, entry);
     return status;
+}
+
+static mos_status enqueue(mos_queue *queue, const struct mos_job *job, const struct mos_backup *backup, const engine_request *request,
+                          struct mos_error *error) {
+    return enqueue_with(queue, job, backup, request, NULL, NULL, error);
 }
 
 static struct mos_job new_job(enum mos_job_kind kind, const char *backup_id, const char *created_by, char id[MOS_ID_TEXT_BYTES]) {
@@ -85,7 +90,7 @@ mos_status mos_queue_backup(mos_queue *queue, const struct mos_backup_order *ord
     engine_request request = MOSAAJII__ENGINE__V1__REQUEST__INIT;
     request.operation_case = MOSAAJII__ENGINE__V1__REQUEST__OPERATION_BACKUP;
     request.backup = &operation;
-    return enqueue(queue, &job, &backup, &request, error);
+    return enqueue_with(queue, &job, &backup, &request, order->also, order->also_argument, error);
 }
 
 mos_status mos_queue_verify(mos_queue *queue, const char *backup_id, const char *created_by, char out_job_id[MOS_ID_TEXT_BYTES],

@@ -48,6 +48,10 @@ struct mos_backup_order {
     size_t database_count;
     char *const *excludes;
     size_t exclude_count;
+    // Committed together with the job, or neither is; NULL: nothing. By then the backup's id is written out. What it fails with, the order
+    // does.
+    mos_catalog_change also;
+    void *also_argument;
 };
 // All that queue a job answer as soon as it is committed to the catalog: MOS_UNAVAILABLE when the server is stopping,
 // MOS_RESOURCE_EXHAUSTED when too many jobs wait.

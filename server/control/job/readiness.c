@@ -19,6 +19,7 @@ struct mos_readiness {
     mos_queue *queue;
     mos_catalog *catalog;
     int64_t rotation_days;
+    struct mos_readiness_listener listener;
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t stop;
@@ -97,6 +98,19 @@ static void take_up(struct mos_readiness *readiness, const key_report *report) {
     }
 }
 
+static void tell_listener(struct mos_readiness *readiness, const key_report *report) {
+    struct mos_readiness_report told = {
+        .active_key = "", .failures = (int64_t)report->n_failures, .first_failure = report->n_failures > 0 ? report->failures[0] : ""};
+    for (size_t i = 0; i < report->n_keys; i++) {
+        if (report->keys[i]->active) {
+            told.active_key = report->keys[i]->id;
+            told.age_days = (mos_now_unix_ns() - report->keys[i]->created_at_unix_ns) / (86400 * MOS_NS_PER_SECOND);
+            told.too_old = told.age_days >= readiness->rotation_days;
+        }
+    }
+    readiness->listener.told(readiness->listener.context, &told);
+}
+
 static void look(struct mos_readiness *readiness) {
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     const key_report *report;
@@ -109,6 +123,7 @@ static void look(struct mos_readiness *readiness) {
     tell_failures(readiness, report);
     tell_age(readiness, report);
     take_up(readiness, report);
+    tell_listener(readiness, report);
 }
 
 static void *thread_main(void *argument) {
@@ -129,11 +144,12 @@ static void *thread_main(void *argument) {
 }
 
 mos_status mos_readiness_start(mos_readiness **out, mos_queue *queue, mos_catalog *catalog, int64_t rotation_days,
-                               struct mos_error *error) {
+                               const struct mos_readiness_listener *listener, struct mos_error *error) {
     mos_readiness *readiness = mos_calloc(1, sizeof(*readiness));
     readiness->queue = queue;
     readiness->catalog = catalog;
     readiness->rotation_days = rotation_days;
+    readiness->listener = *listener;
     pthread_mutex_init(&readiness->mutex, NULL);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);

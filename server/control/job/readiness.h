@@ -9,8 +9,23 @@
 
 typedef struct mos_readiness mos_readiness;
 
-// Looks at once, and then each day. Both must outlive it. On MOS_OK *out is the caller's, to be stopped before the queue is.
-mos_status mos_readiness_start(mos_readiness **out, mos_queue *queue, mos_catalog *catalog, int64_t rotation_days, struct mos_error *error);
+// Told of each look, on the readiness's thread: the active key and its age, and how many keys do not open and why the first of them does
+// not.
+struct mos_readiness_report {
+    const char *active_key;
+    int64_t age_days;
+    bool too_old;
+    int64_t failures;
+    const char *first_failure;
+};
+struct mos_readiness_listener {
+    void (*told)(void *context, const struct mos_readiness_report *report);
+    void *context;
+};
+
+// Looks at once, and then each day. All must outlive it. On MOS_OK *out is the caller's, to be stopped before the queue is.
+mos_status mos_readiness_start(mos_readiness **out, mos_queue *queue, mos_catalog *catalog, int64_t rotation_days,
+                               const struct mos_readiness_listener *listener, struct mos_error *error);
 // NULL is fine.
 void mos_readiness_stop(mos_readiness *readiness);
 

@@ -110,6 +110,8 @@ static mos_status check_only_one(mos_catalog_session *session, const struct mos_
 struct queued {
     const struct mos_job *job;
     const struct mos_backup *backup;
+    mos_catalog_change also;
+    void *also_argument;
 };
 
 static mos_status queued(mos_catalog_session *session, void *argument, struct mos_error *error) {
@@ -130,11 +132,19 @@ static mos_status queued(mos_catalog_session *session, void *argument, struct mo
     if (status == MOS_OK) {
         status = mos_catalog_put_job(session, change->job, error);
     }
-    return status == MOS_OK ? add_event(session, MOS_EVENT_QUEUED, change->job, backup.status, NULL, "", error) : status;
+    if (status == MOS_OK) {
+        status = add_event(session, MOS_EVENT_QUEUED, change->job, backup.status, NULL, "", error);
+    }
+    return status == MOS_OK && change->also ? change->also(session, change->also_argument, error) : status;
 }
 
 mos_status mos_record_queued(mos_catalog *catalog, const struct mos_job *job, const struct mos_backup *backup, struct mos_error *error) {
-    struct queued change = {job, backup};
+    return mos_record_queued_with(catalog, job, backup, NULL, NULL, error);
+}
+
+mos_status mos_record_queued_with(mos_catalog *catalog, const struct mos_job *job, const struct mos_backup *backup, mos_catalog_change also,
+                                  void *also_argument, struct mos_error *error) {
+    struct queued change = {job, backup, also, also_argument};
     return mos_catalog_write(catalog, queued, &change, error);
 }
 

@@ -13,6 +13,9 @@
 // Job pending, with its event; the backup too where `backup` is given. Checks what a job of the kind needs of its backup:
 // MOS_FAILED_PRECONDITION, MOS_NOT_FOUND.
 mos_status mos_record_queued(mos_catalog *catalog, const struct mos_job *job, const struct mos_backup *backup, struct mos_error *error);
+// The same in one transaction with another change.
+mos_status mos_record_queued_with(mos_catalog *catalog, const struct mos_job *job, const struct mos_backup *backup, mos_catalog_change also,
+                                  void *also_argument, struct mos_error *error);
 
 // Job running, and its backup in progress or verifying.
 mos_status mos_record_started(mos_catalog *catalog, const char *job_id, struct mos_error *error);

@@ -1,12 +1,11 @@
 // AdminService: tokens and the server's state.
-#include <fts.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include "common/clock.h"
-#include "common/database_url.h"
 #include "control/access/rights.h"
+#include "control/catalog/alerts.h"
 #include "control/service/internal.h"
 
 // ---- Tokens ----
@@ -116,95 +115,49 @@ ADMIN_HANDLER(revoke_token, RevokeTokenRequest, Token) {
 
 // ---- Status ----
 
-static int64_t size_of_tree(const char *path) {
-    char *const roots[] = {(char *)path, NULL};
-    FTS *walk = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR | FTS_XDEV, NULL);
-    int64_t size_bytes = 0;
-    for (FTSENT *entry = walk ? fts_read(walk) : NULL; entry; entry = fts_read(walk)) {
-        size_bytes += entry->fts_info == FTS_F ? entry->fts_statp->st_size : 0;
-    }
-    if (walk) {
-        fts_close(walk);
-    }
-    return size_bytes;
-}
-
-// A FULL backup protects what each type takes; of the others only its own kind does.
-static mos_status newest_good(mos_catalog_session *session, mos_arena *arena, enum mos_backup_type type, struct mos_backup *out,
-                              bool *out_found, struct mos_error *error) {
-    struct mos_backup full;
-    bool full_found = false;
-    mos_status status = mos_catalog_newest_backup(session, MOS_BACKUP_FULL, arena, &full, &full_found, error);
-    if (status == MOS_OK) {
-        status = mos_catalog_newest_backup(session, type, arena, out, out_found, error);
-    }
-    if (status == MOS_OK && full_found && (!*out_found || full.created_at_unix_ns > out->created_at_unix_ns)) {
-        *out = full;
-        *out_found = true;
-    }
-    return status;
-}
-
-static mos_status make_source(struct mos_services *services, struct mos_call *call, mos_catalog_session *session, enum mos_backup_type type,
-                              const char *source, Mosaajii__Backup__V1__SourceStatus *out) {
+static mos_status make_source(struct mos_services *services, struct mos_call *call, mos_catalog_session *session,
+                              const struct mos_monitor_source *source, Mosaajii__Backup__V1__SourceStatus *out) {
     mos_arena *arena = mos_call_arena(call);
-    struct mos_backup newest;
-    bool found = false;
+    const mos_monitor *monitor = mos_watch_monitor(services->watch);
+    int64_t newest = 0;
+    const char *id = "";
     mosaajii__backup__v1__source_status__init(out);
-    mos_status status = newest_good(session, arena, type, &newest, &found, mos_call_error(call));
+    mos_status status = mos_monitor_newest_good(session, source->type, arena, &newest, &id, mos_call_error(call));
     if (status != MOS_OK) {
         return status;
     }
-    out->type = (Mosaajii__Backup__V1__Backup__Type)type;
-    out->source = (char *)source;
-    out->recovery_point_objective = mos_setting_number(services->settings, MOS_SETTING_DR_RPO_MINUTES);
+    int64_t objective = mos_monitor_objective(monitor, session, source->type);
+    out->type = (Mosaajii__Backup__V1__Backup__Type)source->type;
+    out->source = (char *)source->name;
+    // Where neither a setting nor a schedule says how often, what plans begin with is the measure.
+    out->recovery_point_objective = objective ? objective : mos_setting_number(services->settings, MOS_SETTING_DR_RPO_MINUTES);
     out->health = MOSAAJII__BACKUP__V1__SOURCE_STATUS__HEALTH__UNPROTECTED;
-    if (found) {
-        out->newest_good_backup_id = (char *)newest.id;
-        out->recovery_point_age = (mos_now_unix_ns() - newest.created_at_unix_ns) / (60 * MOS_NS_PER_SECOND);
+    if (newest) {
+        out->newest_good_backup_id = (char *)id;
+        out->recovery_point_age = (mos_now_unix_ns() - newest) / (60 * MOS_NS_PER_SECOND);
         out->health = out->recovery_point_age <= out->recovery_point_objective ? MOSAAJII__BACKUP__V1__SOURCE_STATUS__HEALTH__PROTECTED
                                                                                : MOSAAJII__BACKUP__V1__SOURCE_STATUS__HEALTH__AT_RISK;
     }
-    return !found || mos_make_time(arena, newest.created_at_unix_ns, &out->newest_good_backup_at) ? MOS_OK : mos_fail_memory(call);
+    return mos_make_time(arena, newest, &out->newest_good_backup_at) ? MOS_OK : mos_fail_memory(call);
 }
 
 // One for each kind of source that is configured.
 static mos_status make_sources(struct mos_services *services, struct mos_call *call, mos_catalog_session *session,
                                Mosaajii__Backup__V1__ServerStatus *out) {
     mos_arena *arena = mos_call_arena(call);
-    const mos_settings *settings = services->settings;
-    size_t url_count;
-    char **urls = mos_split(arena, mos_setting_text(settings, MOS_SETTING_DATABASE_URL), ',', &url_count);
-    const char *databases = "";
-    for (size_t i = 0; i < url_count; i++) {
-        struct mos_database_url url;
-        // Looked at when the server started.
-        if (mos_database_url_parse("DATABASE_URL", urls[i], arena, &url, NULL) == MOS_OK) {
-            databases = mos_arena_printf(arena, "%s%s%s", databases, *databases ? "," : "", mos_database_url_format(&url, false, arena));
+    size_t count;
+    const struct mos_monitor_source *configured = mos_watch_sources(services->watch, &count);
+    Mosaajii__Backup__V1__SourceStatus *sources = mos_arena_array(arena, Mosaajii__Backup__V1__SourceStatus, count);
+    out->sources = mos_arena_array(arena, Mosaajii__Backup__V1__SourceStatus *, count);
+    for (size_t i = 0; i < count; i++) {
+        if (!sources || !out->sources) {
+            return mos_fail_memory(call);
         }
-    }
-    const struct {
-        enum mos_backup_type type;
-        const char *source;
-    } kinds[] = {{MOS_BACKUP_DATABASE, databases},
-                 {MOS_BACKUP_FILES, mos_setting_text(settings, MOS_SETTING_BACKUP_FILES_PATHS)},
-                 {MOS_BACKUP_CONFIGURATION, mos_setting_text(settings, MOS_SETTING_BACKUP_CONFIG_PATHS)}};
-    enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
-    Mosaajii__Backup__V1__SourceStatus *sources = mos_arena_array(arena, Mosaajii__Backup__V1__SourceStatus, KINDS);
-    out->sources = mos_arena_array(arena, Mosaajii__Backup__V1__SourceStatus *, KINDS);
-    if (!sources || !out->sources) {
-        return mos_fail_memory(call);
-    }
-    for (size_t i = 0; i < KINDS; i++) {
-        if (!*kinds[i].source) {
-            continue;
-        }
-        mos_status status = make_source(services, call, session, kinds[i].type, kinds[i].source, &sources[out->n_sources]);
+        mos_status status = make_source(services, call, session, &configured[i], &sources[i]);
         if (status != MOS_OK) {
             return status;
         }
-        out->sources[out->n_sources] = &sources[out->n_sources];
-        out->n_sources++;
+        out->sources[out->n_sources++] = &sources[i];
     }
     return MOS_OK;
 }
@@ -219,13 +172,16 @@ ADMIN_HANDLER(get_status, GetStatusRequest, ServerStatus) {
     struct mos_job *jobs;
     size_t job_count = 0;
     // Before the session is opened: it may take a while.
-    response->repository_bytes = size_of_tree(repository);
+    response->repository_bytes = mos_monitor_repository_bytes(mos_watch_monitor(services->watch));
     mos_status status = mos_catalog_read_begin(services->catalog, &session, error);
     if (status == MOS_OK) {
         status = mos_catalog_count_backups(session, &response->backups, error);
     }
     if (status == MOS_OK) {
         status = mos_catalog_active_jobs(session, NULL, arena, &jobs, &job_count, error);
+    }
+    if (status == MOS_OK) {
+        status = mos_catalog_count_open_alerts(session, &response->open_alerts, error);
     }
     if (status == MOS_OK) {
         status = make_sources(services, call, session, response);
@@ -241,5 +197,8 @@ ADMIN_HANDLER(get_status, GetStatusRequest, ServerStatus) {
     response->free_bytes = statvfs(repository, &space) == 0 ? (int64_t)(space.f_bavail * space.f_frsize) : 0;
     response->version = (char *)MOSAAJII_VERSION;
     response->repository = (char *)repository;
-    return mos_make_time(arena, services->started_at_unix_ns, &response->started_at) ? MOS_OK : mos_fail_memory(call);
+    return mos_make_time(arena, services->started_at_unix_ns, &response->started_at) &&
+                   mos_make_time(arena, mos_monitor_full_at(mos_watch_monitor(services->watch)), &response->full_at)
+               ? MOS_OK
+               : mos_fail_memory(call);
 }

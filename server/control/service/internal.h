@@ -4,6 +4,7 @@
 
 #include <google/protobuf/timestamp.pb-c.h>
 #include <mosaajii/backup/v1/admin.grpc-server.h>
+#include <mosaajii/backup/v1/alert.grpc-server.h>
 #include <mosaajii/backup/v1/backup.grpc-server.h>
 #include <mosaajii/backup/v1/recovery.grpc-server.h>
 
@@ -89,6 +90,9 @@ mos_status mos_read_job(struct mos_services *services, struct mos_call *call, co
 #define ADMIN_HANDLER(name, request_type, response_type)                                                                                   \
     mos_status mos_admin_service_##name(struct mos_call *call, const Mosaajii__Backup__V1__##request_type *request,                        \
                                         Mosaajii__Backup__V1__##response_type *response)
+#define ALERT_HANDLER(name, request_type, response_type)                                                                                   \
+    mos_status mos_alert_service_##name(struct mos_call *call, const Mosaajii__Backup__V1__##request_type *request,                        \
+                                        Mosaajii__Backup__V1__##response_type *response)
 
 BACKUP_HANDLER(create_backup, CreateBackupRequest, Backup);
 BACKUP_HANDLER(list_backups, ListBackupsRequest, ListBackupsResponse);
@@ -122,6 +126,12 @@ ADMIN_HANDLER(verify_audit, VerifyAuditRequest, AuditVerification);
 ADMIN_HANDLER(list_confirmations, ListConfirmationsRequest, ListConfirmationsResponse);
 ADMIN_HANDLER(confirm, ConfirmRequest, Confirmation);
 ADMIN_HANDLER(get_status, GetStatusRequest, ServerStatus);
+
+ALERT_HANDLER(list_alerts, ListAlertsRequest, ListAlertsResponse);
+ALERT_HANDLER(get_alert, GetAlertRequest, Alert);
+ALERT_HANDLER(acknowledge_alert, AcknowledgeAlertRequest, AcknowledgeAlertResponse);
+ALERT_HANDLER(test_alert_delivery, TestAlertDeliveryRequest, TestAlertDeliveryResponse);
+mos_status mos_alert_service_watch_alerts(struct mos_call *call, const Mosaajii__Backup__V1__WatchAlertsRequest *request);
 
 #define RECOVERY_HANDLER(name, request_type, response_type)                                                                                \
     mos_status mos_recovery_service_##name(struct mos_call *call, const Mosaajii__Backup__V1__##request_type *request,                     \

@@ -1,6 +1,5 @@
 #include "control/service/service.h"
 
-#include <mosaajii/backup/v1/alert.grpc-server.h>
 #include <mosaajii/backup/v1/offsite.grpc-server.h>
 #include <mosaajii/backup/v1/recovery.grpc-server.h>
 
@@ -43,7 +42,13 @@ static const struct mosaajii_backup_v1_admin_service admin_service = {
     .get_status = mos_admin_service_get_status,
 };
 static const struct mosaajii_backup_v1_offsite_service offsite_service = {0};
-static const struct mosaajii_backup_v1_alert_service alert_service = {0};
+static const struct mosaajii_backup_v1_alert_service alert_service = {
+    .list_alerts = mos_alert_service_list_alerts,
+    .get_alert = mos_alert_service_get_alert,
+    .acknowledge_alert = mos_alert_service_acknowledge_alert,
+    .watch_alerts = mos_alert_service_watch_alerts,
+    .test_alert_delivery = mos_alert_service_test_alert_delivery,
+};
 static const struct mosaajii_backup_v1_disaster_recovery_service recovery_service = {
     .create_plan = mos_recovery_service_create_plan,
     .list_plans = mos_recovery_service_list_plans,

@@ -5,6 +5,7 @@
 
 #include "common/settings.h"
 #include "control/access/access.h"
+#include "control/alert/watch.h"
 #include "control/catalog/catalog.h"
 #include "control/dr/recovery.h"
 #include "control/job/queue.h"
@@ -19,6 +20,7 @@ struct mos_services {
     mos_access *access;
     mos_trail *trail;
     mos_kms *kms;
+    mos_watch *watch;
     mos_recovery *recovery;
     int64_t started_at_unix_ns;
 };
