@@ -114,7 +114,7 @@ mos_status mos_catalog_list_plans(mos_catalog_session *session, int priority, in
 
 // ---- Runs ----
 
-mos_status mos_catalog_put_run(mos_catalog_session *session, const struct mos_recovery_run *run, struct mos_error *error) {
+mos_status mos_catalog_put_recovery_run(mos_catalog_session *session, const struct mos_recovery_run *run, struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;
     mos_status status = mos_sql_begin(
         &sql, session,
@@ -150,7 +150,7 @@ static mos_status take_run(struct mos_sql *sql, mos_arena *arena, struct mos_rec
     return sql->failed ? too_large(error) : MOS_OK;
 }
 
-mos_status mos_catalog_get_run(mos_catalog_session *session, const char *id, mos_arena *arena, struct mos_recovery_run *out,
+mos_status mos_catalog_get_recovery_run(mos_catalog_session *session, const char *id, mos_arena *arena, struct mos_recovery_run *out,
                                struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;
     bool row = false;
@@ -165,7 +165,7 @@ mos_status mos_catalog_get_run(mos_catalog_session *session, const char *id, mos
     return row ? take_run(&sql, arena, out, error) : mos_fail(error, MOS_NOT_FOUND, "no recovery run has the id \"%.64s\"", id);
 }
 
-mos_status mos_catalog_list_runs(mos_catalog_session *session, const struct mos_run_filter *filter, const struct mos_page *page,
+mos_status mos_catalog_list_recovery_runs(mos_catalog_session *session, const struct mos_recovery_filter *filter, const struct mos_page *page,
                                  mos_arena *arena, struct mos_recovery_run **out, size_t *out_count, const char **out_next_token,
                                  struct mos_error *error) {
     static const char list[] = "recovery runs";
@@ -209,7 +209,7 @@ mos_status mos_catalog_list_runs(mos_catalog_session *session, const struct mos_
     return status;
 }
 
-mos_status mos_catalog_active_runs(mos_catalog_session *session, mos_arena *arena, struct mos_recovery_run **out, size_t *out_count,
+mos_status mos_catalog_active_recovery_runs(mos_catalog_session *session, mos_arena *arena, struct mos_recovery_run **out, size_t *out_count,
                                    struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql counted;
     int64_t expected = 0;

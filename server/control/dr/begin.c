@@ -9,7 +9,7 @@
 #include "control/dr/child.h"
 #include "control/dr/internal.h"
 
-enum { LONGEST_REASON = 2000 };
+enum { LONGEST_REASON = 2000, OVERDUE_EVERY_SECONDS = 3600 };
 
 typedef Mosaajii__Backup__V1__TestResult test_result;
 
@@ -126,6 +126,7 @@ static mos_status launch(mos_recovery *recovery, run_state *state, mos_arena *ar
     run_event_status(run);
     run_log(run, LOG_IS(INFO), "", "", "%s of the plan \"%s\", version %d, asked for by %s%s%s", state->test ? "Test" : "Execution",
             state->plan->name, state->plan->version, record->triggered_by, *record->reason ? ": " : "", record->reason);
+    run_tell(run, "started", run_text(run, "The plan \"%s\" is being executed", state->plan->name));
     mos_status status = recovery->stopping ? mos_fail(error, MOS_UNAVAILABLE, "the server is stopping") : run_save(recovery, run, error);
     if (status != MOS_OK) {
         run_destroy(run);
@@ -313,7 +314,7 @@ mos_status recovery_load(mos_recovery *recovery, struct mos_error *error) {
     mos_catalog_session *session = NULL;
     mos_status status = mos_catalog_read_begin(recovery->options.catalog, &session, error);
     if (status == MOS_OK) {
-        status = mos_catalog_active_runs(session, arena, &rows, &count, error);
+        status = mos_catalog_active_recovery_runs(session, arena, &rows, &count, error);
         mos_catalog_read_end(session);
     }
     pthread_mutex_lock(&recovery->mutex);
@@ -340,13 +341,26 @@ static bool is_tested_now(const mos_recovery *recovery, const char *plan_id) {
     return false;
 }
 
-static void test_by_schedule(mos_recovery *recovery, const struct mos_recovery_plan *row, int64_t now_ns) {
+// A plan that nobody has proved for a quarter of a year is a hope.
+static void look_whether_overdue(mos_recovery *recovery, const mos_plan *plan, int64_t now_ns) {
+    const int64_t day_ns = 86400 * MOS_NS_PER_SECOND;
+    int64_t days = (now_ns - mos_plan_time(plan->last_tested_at ? plan->last_tested_at : plan->created_at)) / day_ns;
+    if (days >= mos_setting_number(recovery->options.settings, MOS_SETTING_DR_TEST_OVERDUE_DAYS)) {
+        recovery_raise_overdue(recovery, plan, days);
+    }
+}
+
+static void look_at_plan(mos_recovery *recovery, const struct mos_recovery_plan *row, int64_t now_ns, bool overdue) {
     mos_arena *arena = mos_arena_create(0);
     mos_plan *plan;
     struct mos_error error;
     char id[MOS_ID_TEXT_BYTES];
-    if (mos_plan_unpack(row, arena, &plan, &error) != MOS_OK || !*plan->test_schedule || !plan->next_test_date ||
-        mos_plan_time(plan->next_test_date) > now_ns || plan->status == MOSAAJII__BACKUP__V1__PLAN__STATUS__INACTIVE ||
+    bool readable = mos_plan_unpack(row, arena, &plan, &error) == MOS_OK;
+    bool active = readable && plan->status != MOSAAJII__BACKUP__V1__PLAN__STATUS__INACTIVE;
+    if (active && overdue) {
+        look_whether_overdue(recovery, plan, now_ns);
+    }
+    if (!active || !*plan->test_schedule || !plan->next_test_date || mos_plan_time(plan->next_test_date) > now_ns ||
         is_tested_now(recovery, plan->id)) {
         mos_arena_destroy(arena);
         return;
@@ -362,7 +376,11 @@ static void test_by_schedule(mos_recovery *recovery, const struct mos_recovery_p
 void recovery_look_at_plans(mos_recovery *recovery) {
     const char *token = "";
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
-    int64_t now_ns = mos_now_unix_ns();
+    int64_t now_ns = mos_now_unix_ns(), clock_ns = mos_now_monotonic_ns();
+    bool overdue = clock_ns >= recovery->overdue_told_ns;
+    if (overdue) {
+        recovery->overdue_told_ns = clock_ns + OVERDUE_EVERY_SECONDS * MOS_NS_PER_SECOND;
+    }
     do {
         struct mos_recovery_plan *plans;
         size_t count = 0;
@@ -379,7 +397,7 @@ void recovery_look_at_plans(mos_recovery *recovery) {
             return;
         }
         for (size_t i = 0; i < count; i++) {
-            test_by_schedule(recovery, &plans[i], now_ns);
+            look_at_plan(recovery, &plans[i], now_ns, overdue);
         }
     } while (*token);
 }

@@ -100,6 +100,12 @@ struct run {
         struct pending *next;
     } *pending;
     struct pending **last;
+    // To be told to people with the next that is written.
+    struct telling {
+        char *occasion;
+        char *text;
+        struct telling *next;
+    } *tellings;
     // Of one that has ended: a packed Reports, and the SHA-256 of the report in JSON.
     struct mos_buffer report;
     char report_hash[65];
@@ -120,6 +126,7 @@ struct mos_recovery {
     bool stopping;
     int64_t beat_at_ns;
     int64_t looked_at_plans_ns;
+    int64_t overdue_told_ns;
 };
 
 // ---- Transitions (run.c), with the mutex held ----
@@ -150,6 +157,15 @@ void step_succeeded(struct run *run, size_t index);
 void step_wait_for_person(mos_recovery *recovery, struct run *run, size_t index, const char *why);
 // The way of the whole run, 0 to 100, and the seconds left or -1.
 int run_percent(const struct run *run, int64_t *out_seconds_left);
+
+// ---- Telling people (tell.c) ----
+
+// With the next that is written. "started", "waiting", "failed" and the like.
+void run_tell(struct run *run, const char *occasion, const char *text);
+void run_drop_tellings(struct run *run);
+mos_status run_save_tellings(mos_catalog_session *session, const mos_recovery *recovery, const struct run *run, struct mos_error *error);
+mos_status run_save_alerts(mos_catalog_session *session, const struct run *run, struct mos_error *error);
+void recovery_raise_overdue(mos_recovery *recovery, const mos_plan *plan, int64_t days);
 
 // ---- Deciding (recovery.c) ----
 

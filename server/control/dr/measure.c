@@ -58,14 +58,14 @@ struct earlier {
 static void read_earlier(mos_recovery *recovery, const struct run *run, struct earlier *out) {
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     MOS_CLEANUP_READ mos_catalog_session *session = NULL;
-    const struct mos_run_filter filter = {run->state->plan->id, run_is_test(run), RUN_IS(COMPLETED)};
+    const struct mos_recovery_filter filter = {run->state->plan->id, run_is_test(run), RUN_IS(COMPLETED)};
     const struct mos_page page = {EARLIER_RUNS, ""};
     struct mos_recovery_run *rows;
     size_t count = 0;
     const char *next;
     int64_t now_ns = mos_now_unix_ns();
     if (mos_catalog_read_begin(recovery->options.catalog, &session, NULL) != MOS_OK ||
-        mos_catalog_list_runs(session, &filter, &page, arena, &rows, &count, &next, NULL) != MOS_OK) {
+        mos_catalog_list_recovery_runs(session, &filter, &page, arena, &rows, &count, &next, NULL) != MOS_OK) {
         return;
     }
     for (size_t i = 0; i < count; i++) {

@@ -216,7 +216,7 @@ mos_status mos_recovery_read(mos_catalog_session *session, const char *run_id, m
     struct mos_recovery_run row;
     struct mos_journal_entry *entries = NULL;
     size_t count = 0;
-    mos_status status = mos_catalog_get_run(session, run_id, arena, &row, error);
+    mos_status status = mos_catalog_get_recovery_run(session, run_id, arena, &row, error);
     status = status ? status : mos_recovery_unpack(&row, arena, out, test, error);
     status = status ? status : mos_catalog_next_journal(session, run_id, EVENT_IS(LOG), 0, MOST_LOGS, arena, &entries, &count, error);
     if (status != MOS_OK) {
@@ -236,7 +236,7 @@ mos_status mos_recovery_read(mos_catalog_session *session, const char *run_id, m
 mos_status mos_recovery_report(mos_catalog_session *session, const char *run_id, bool html, mos_arena *arena,
                                Mosaajii__Backup__V1__Report *out, struct mos_error *error) {
     struct mos_recovery_run row;
-    mos_status status = mos_catalog_get_run(session, run_id, arena, &row, error);
+    mos_status status = mos_catalog_get_recovery_run(session, run_id, arena, &row, error);
     if (status != MOS_OK) {
         return status;
     }

@@ -1,9 +1,11 @@
 // Plans in the catalog, and the one that is proposed.
+#include <stdio.h>
 #include <string.h>
 
 #include "common/buffer.h"
 #include "common/clock.h"
 #include "common/id.h"
+#include "control/alert/alert.h"
 #include "control/catalog/words.h"
 #include "control/dr/plan.h"
 
@@ -103,7 +105,11 @@ mos_status mos_plan_update(mos_catalog *catalog, const char *id, const mos_plan 
 }
 
 static mos_status remove_row(mos_catalog_session *session, void *argument, struct mos_error *error) {
-    return mos_catalog_remove_plan(session, argument, error);
+    char cause[160];
+    mos_status status = mos_catalog_remove_plan(session, argument, error);
+    // Nobody waits for a test of what is gone.
+    snprintf(cause, sizeof(cause), "recovery-overdue:%.64s", (const char *)argument);
+    return status == MOS_OK ? mos_alert_resolve_in(session, cause, error) : status;
 }
 
 mos_status mos_plan_remove(mos_catalog *catalog, const char *id, struct mos_error *error) {

@@ -206,8 +206,8 @@ static void remind(mos_recovery *recovery, struct run *run, size_t index, int64_
     }
     if (!state->reminded && waited_ns >= limit_ns / 2) {
         state->reminded = true;
-        run_log(run, LOG_IS(WARNING), plan->id, "", "Reminder: %s%sstill waits for a person", *plan->assignee ? plan->assignee : "",
-                *plan->assignee ? " is needed, the step " : "the step ");
+        run_log(run, LOG_IS(WARNING), plan->id, "", "Reminder: the step still waits for a person");
+        run_tell(run, "reminder", run_text(run, "The step \"%s\" still waits for %s", plan->name, *plan->assignee ? plan->assignee : "a person"));
     }
     if (waited_ns >= limit_ns && !state->asked) {
         state->waiting_since_unix_ns = 0;
@@ -372,6 +372,7 @@ static void finish(mos_recovery *recovery, struct run *run) {
     run_measure(recovery, run);
     run_log(run, status == RUN_IS(COMPLETED) ? LOG_IS(INFO) : LOG_IS(ERROR), "", "", "%s", record->message);
     run_event_status(run);
+    run_tell(run, status == RUN_IS(COMPLETED) ? "completed" : status == RUN_IS(CANCELLED) ? "cancelled" : "failed", record->message);
     run_write_report(recovery, run);
     run->ended = true;
     mos_log_info("recovery run ended", MOS_TEXT("run", run->id), MOS_TEXT("plan", record->plan_id), MOS_TEXT("message", record->message));
@@ -479,7 +480,7 @@ static void drop_ended(mos_recovery *recovery) {
 
 // Those who watch runs in which nothing happens are woken too: they tell their callers that the run is alive.
 static void beat(mos_recovery *recovery, int64_t now_ns) {
-    if (recovery->runs && now_ns >= recovery->beat_at_ns) {
+    if (recovery->runs != NULL && now_ns >= recovery->beat_at_ns) {
         recovery->beat_at_ns = now_ns + MOS_NS_PER_SECOND;
         mos_catalog_wake_watchers(recovery->options.catalog);
     }

@@ -6,7 +6,10 @@
 #include "common/clock.h"
 #include "common/id.h"
 #include "common/json.h"
+#include "control/catalog/deliveries.h"
 #include "control/dr/internal.h"
+
+enum { DELIVERIES_SHOWN = 1000 };
 
 // ---- JSON ----
 
@@ -164,7 +167,30 @@ static void put_test(struct mos_buffer *out, const struct run *run) {
     mos_buffer_append_byte(out, '}');
 }
 
-static void write_json(const struct run *run, struct mos_buffer *out) {
+// What was sent to people so far, and whether it has arrived.
+static void put_deliveries(mos_recovery *recovery, const struct run *run, struct mos_buffer *out) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
+    struct mos_delivery_row *rows;
+    size_t count = 0;
+    if (mos_catalog_read_begin(recovery->options.catalog, &session, NULL) != MOS_OK ||
+        mos_catalog_deliveries_of(session, run->id, DELIVERIES_SHOWN, arena, &rows, &count, NULL) != MOS_OK) {
+        return;
+    }
+    for (size_t i = 0; i < count; i++) {
+        name(out, NULL);
+        mos_buffer_append_byte(out, '{');
+        put_text(out, "receiver", rows[i].receiver);
+        put_text(out, "subject", rows[i].subject);
+        put_time(out, "createdAt", rows[i].created_at_unix_ns);
+        put_time(out, "deliveredAt", rows[i].delivered_at_unix_ns);
+        put_number(out, "tries", rows[i].tries);
+        put_text(out, "message", rows[i].message);
+        mos_buffer_append_byte(out, '}');
+    }
+}
+
+static void write_json(mos_recovery *recovery, const struct run *run, struct mos_buffer *out) {
     const execution *record = run->state->execution;
     mos_buffer_append_byte(out, '{');
     put_text(out, "report", "mosaajii-recovery/1");
@@ -199,17 +225,7 @@ static void write_json(const struct run *run, struct mos_buffer *out) {
     mos_buffer_append_byte(out, ']');
     name(out, "notifications");
     mos_buffer_append_byte(out, '[');
-    for (size_t i = 0; i < run->state->n_notifications; i++) {
-        const Mosaajii__Recovery__V1__Notification *notification = run->state->notifications[i];
-        name(out, NULL);
-        mos_buffer_append_byte(out, '{');
-        put_time(out, "time", notification->time_unix_ns);
-        put_text(out, "contact", notification->contact);
-        put_text(out, "occasion", notification->occasion);
-        put_truth(out, "delivered", notification->delivered);
-        put_text(out, "message", notification->message);
-        mos_buffer_append_byte(out, '}');
-    }
+    put_deliveries(recovery, run, out);
     mos_buffer_append_byte(out, ']');
     put_test(out, run);
     mos_buffer_append_byte(out, '}');
@@ -352,7 +368,7 @@ void run_write_report(mos_recovery *recovery, struct run *run) {
     MOS_CLEANUP_BUFFER struct mos_buffer json = MOS_BUFFER_INIT(0);
     MOS_CLEANUP_BUFFER struct mos_buffer html = MOS_BUFFER_INIT(0);
     uint8_t json_signature[64], html_signature[64], key[32], hash[crypto_hash_sha256_BYTES];
-    write_json(run, &json);
+    write_json(recovery, run, &json);
     write_html(run, &html);
     const struct mos_recovery_options *options = &recovery->options;
     bool is_signed = options->sign(options->sign_context, json.data, json.size_bytes, json_signature, key) &&

@@ -39,6 +39,7 @@ static void drop_pending(struct run *run) {
 
 void run_destroy(struct run *run) {
     drop_pending(run);
+    run_drop_tellings(run);
     mos_buffer_free(&run->report);
     mos_arena_destroy(run->arena);
     free(run->attempts);
@@ -173,6 +174,7 @@ void run_log(struct run *run, int level, const char *step_id, const char *detail
 // ---- Into the catalog ----
 
 struct save {
+    const mos_recovery *recovery;
     struct run *run;
     struct mos_blob content;
 };
@@ -224,7 +226,12 @@ static mos_status save_end(mos_catalog_session *session, const struct run *run, 
                                           .details = details,
                                           .detail_count = sizeof(details) / sizeof(details[0])};
     mos_status status = mos_catalog_add_audit(session, &entry, error);
-    return status == MOS_OK && run_is_test(run) && !*state->control_of ? save_test(session, run, error) : status;
+    // What a test does with a damaged copy is its own business.
+    if (status != MOS_OK || *state->control_of) {
+        return status;
+    }
+    status = run_save_alerts(session, run, error);
+    return status == MOS_OK && run_is_test(run) ? save_test(session, run, error) : status;
 }
 
 static mos_status save(mos_catalog_session *session, void *argument, struct mos_error *error) {
@@ -240,13 +247,16 @@ static mos_status save(mos_catalog_session *session, void *argument, struct mos_
                                          .created_at_unix_ns = mos_plan_time(record->triggered_at),
                                          .content = what->content,
                                          .report = {run->report.data, run->report.size_bytes}};
-    mos_status status = mos_catalog_put_run(session, &row, error);
+    mos_status status = mos_catalog_put_recovery_run(session, &row, error);
     for (const struct pending *pending = run->pending; pending && status == MOS_OK; pending = pending->next) {
         struct mos_journal_entry entry = {.run_id = run->id,
                                           .time_unix_ns = mos_now_unix_ns(),
                                           .kind = pending->kind,
                                           .content = {pending->data, pending->size_bytes}};
         status = mos_catalog_add_journal(session, &entry, error);
+    }
+    if (status == MOS_OK) {
+        status = run_save_tellings(session, what->recovery, run, error);
     }
     return status == MOS_OK && run->ended ? save_end(session, run, error) : status;
 }
@@ -256,10 +266,11 @@ mos_status run_save(mos_recovery *recovery, struct run *run, struct mos_error *e
     size_t size = protobuf_c_message_get_packed_size(&run->state->base);
     mos_buffer_reserve(&packed, size);
     protobuf_c_message_pack(&run->state->base, packed.data);
-    struct save what = {run, {packed.data, size}};
+    struct save what = {recovery, run, {packed.data, size}};
     mos_status status = mos_catalog_write(recovery->options.catalog, save, &what, error);
     if (status == MOS_OK) {
         drop_pending(run);
+        run_drop_tellings(run);
     } else {
         mos_log_error("a recovery run could not be written", MOS_TEXT("run", run->id), MOS_TEXT("reason", error->message));
     }
@@ -380,6 +391,7 @@ void step_wait_for_person(mos_recovery *recovery, struct run *run, size_t index,
     list_step(run, index);
     run_event_step(run, index);
     run_log(run, LOG_IS(WARNING), step->step_id, "", "Waiting for a person: %s", why);
+    run_tell(run, "waiting for a person", run_text(run, "The step \"%s\" waits: %s", step->step_name, why));
 }
 
 static int64_t backoff_ns(const mos_plan_step *plan, int attempt) {

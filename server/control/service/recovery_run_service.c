@@ -86,14 +86,14 @@ RECOVERY_HANDLER(get_test_result, GetTestResultRequest, TestResult) {
     return answer_test(call, request->test_id, response);
 }
 
-static mos_status list_runs(struct mos_call *call, const struct mos_run_filter *filter, const struct mos_page *page,
+static mos_status list_runs(struct mos_call *call, const struct mos_recovery_filter *filter, const struct mos_page *page,
                             struct mos_recovery_run **out, size_t *out_count, char **out_next) {
     struct mos_services *services = mos_call_user(call);
     struct mos_error *error = mos_call_error(call);
     MOS_CLEANUP_READ mos_catalog_session *session = NULL;
     const char *next = "";
     mos_status status = mos_catalog_read_begin(services->catalog, &session, error);
-    status = status ? status : mos_catalog_list_runs(session, filter, page, mos_call_arena(call), out, out_count, &next, error);
+    status = status ? status : mos_catalog_list_recovery_runs(session, filter, page, mos_call_arena(call), out, out_count, &next, error);
     *out_next = (char *)next;
     return status;
 }
@@ -102,7 +102,7 @@ RECOVERY_HANDLER(list_executions, ListExecutionsRequest, ListExecutionsResponse)
     mos_arena *arena = mos_call_arena(call);
     struct mos_recovery_run *rows = NULL;
     size_t count = 0;
-    const struct mos_run_filter filter = {request->plan_id, false, (int)request->status};
+    const struct mos_recovery_filter filter = {request->plan_id, false, (int)request->status};
     const struct mos_page page = {request->page_size, request->page_token};
     mos_status status = mos_check_enum("status", (int)request->status, MOSAAJII__BACKUP__V1__EXECUTION__STATUS__CANCELLED, true, EXECUTION_WORDS,
                                        mos_call_error(call));
@@ -120,7 +120,7 @@ RECOVERY_HANDLER(list_test_results, ListTestResultsRequest, ListTestResultsRespo
     mos_arena *arena = mos_call_arena(call);
     struct mos_recovery_run *rows = NULL;
     size_t count = 0;
-    const struct mos_run_filter filter = {request->plan_id, true, 0};
+    const struct mos_recovery_filter filter = {request->plan_id, true, 0};
     const struct mos_page page = {request->page_size, request->page_token};
     mos_status status = list_runs(call, &filter, &page, &rows, &count, &response->next_page_token);
     response->tests = status ? NULL : mos_arena_array(arena, test_result *, count);
@@ -210,7 +210,7 @@ static mos_status send_round(struct mos_call *call, const char *run_id, int64_t 
     struct mos_journal_entry *entries = NULL;
     mos_status status = mos_catalog_read_begin(services->catalog, &session, error);
     if (status == MOS_OK) {
-        status = mos_catalog_get_run(session, run_id, arena, &run, error);
+        status = mos_catalog_get_recovery_run(session, run_id, arena, &run, error);
         status = status ? status : mos_catalog_next_journal(session, run_id, 0, *after, ENTRIES_AT_ONCE, arena, &entries, out_count, error);
         // A slow reader must not hold it.
         mos_catalog_read_end(session);
