@@ -50,6 +50,13 @@ class Recovery:
         request = dr.WatchExecutionRequest(execution_id=run.id, after_sequence=after)
         return self.client.call(self.stub.WatchExecution, request, timeout)
 
+    def watch_until(self, run, kind):
+        """The events up to the first of this kind."""
+        for event in self.watch(run):
+            yield event
+            if event.kind == kind:
+                return
+
     def until(self, run, step_id, status):
         """Follows the run until the step is in this state; answers the run."""
         for event in self.watch(run):

@@ -216,6 +216,10 @@ static mos_status send_round(struct mos_call *call, const char *run_id, int64_t 
         mos_catalog_read_end(session);
     }
     *out_active = status == MOS_OK && run.active;
+    if (status == MOS_OK && *out_count == 0) {
+        // What it was when it was last heard of, for the signs of life of a watcher that came back.
+        last->status = (Mosaajii__Backup__V1__Execution__Status)run.status;
+    }
     for (size_t i = 0; i < *out_count && status == MOS_OK; i++) {
         execution_event *event = mosaajii__backup__v1__execution_event__unpack(mos_arena_allocator(arena), entries[i].content.size_bytes,
                                                                               entries[i].content.data);
