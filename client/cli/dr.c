@@ -52,8 +52,8 @@ int mos_dr_execute(struct mos_cli *cli) {
     mos_status status = reason ? MOS_OK : mos_fail(&error, MOS_INVALID_ARGUMENT, "--reason is missing; see mosaajii dr execute --help");
     status = status ? status : read_time(cli, "incident", &request.incident_at, &error);
     status = status ? status : read_time(cli, "recover-to", &request.recover_to, &error);
-    status = status ? status
-                    : api_recovery_service(execute_plan)(mos_client_channel(cli->client), &options, &request, cli->arena, &run, &error);
+    status =
+        status ? status : api_recovery_service(execute_plan)(mos_client_channel(cli->client), &options, &request, cli->arena, &run, &error);
     return status == MOS_OK ? begun(cli, &run->base, run->id) : mos_cli_fail(cli, &error);
 }
 
@@ -67,7 +67,8 @@ int mos_dr_test(struct mos_cli *cli) {
     request.negative_control = mos_arguments_flag(&cli->arguments, "negative-control");
     mos_status status = mos_arguments_enum(&cli->arguments, "environment", API_ENVIRONMENTS, &environment, &error);
     request.environment = (Mosaajii__Backup__V1__TestResult__Environment)environment;
-    status = status ? status : api_recovery_service(test_plan)(mos_client_channel(cli->client), &options, &request, cli->arena, &test, &error);
+    status =
+        status ? status : api_recovery_service(test_plan)(mos_client_channel(cli->client), &options, &request, cli->arena, &test, &error);
     return status == MOS_OK ? begun(cli, &test->base, test->execution_id) : mos_cli_fail(cli, &error);
 }
 
@@ -78,18 +79,16 @@ int mos_dr_watch(struct mos_cli *cli) {
 // ---- Reading ----
 
 static int list_tests(struct mos_cli *cli, const char *plan) {
-    static const struct mos_column columns[] = {{.title = "ID"},
-                                                {.title = "RESULT", .status = true},
-                                                {.title = "ENVIRONMENT"},
-                                                {.title = "WHEN"},
-                                                {.title = "BY"},
-                                                {.title = "MESSAGE"}};
+    static const struct mos_column columns[] = {{.title = "ID"},          {.title = "RESULT", .status = true},
+                                                {.title = "ENVIRONMENT"}, {.title = "WHEN"},
+                                                {.title = "BY"},          {.title = "MESSAGE"}};
     struct mos_error error = {0};
     struct mos_rpc_call_options options = mos_cli_quick(cli);
     API(ListTestResultsRequest) request = API_INIT(LIST_TEST_RESULTS_REQUEST);
     API(ListTestResultsResponse) *response = NULL;
     request.plan_id = (char *)(plan ? plan : "");
-    if (api_recovery_service(list_test_results)(mos_client_channel(cli->client), &options, &request, cli->arena, &response, &error) != MOS_OK) {
+    if (api_recovery_service(list_test_results)(mos_client_channel(cli->client), &options, &request, cli->arena, &response, &error) !=
+        MOS_OK) {
         return mos_cli_fail(cli, &error);
     }
     if (cli->json) {
@@ -111,12 +110,9 @@ static int list_tests(struct mos_cli *cli, const char *plan) {
 }
 
 int mos_dr_list(struct mos_cli *cli) {
-    static const struct mos_column columns[] = {{.title = "ID"},
-                                                {.title = "STATUS", .status = true},
-                                                {.title = "BEGAN"},
-                                                {.title = "MINUTES", .right = true},
-                                                {.title = "BY"},
-                                                {.title = "REASON"}};
+    static const struct mos_column columns[] = {{.title = "ID"},    {.title = "STATUS", .status = true},
+                                                {.title = "BEGAN"}, {.title = "MINUTES", .right = true},
+                                                {.title = "BY"},    {.title = "REASON"}};
     const char *plan = mos_arguments_value(&cli->arguments, "plan");
     if (mos_arguments_flag(&cli->arguments, "tests")) {
         return list_tests(cli, plan);
@@ -126,7 +122,8 @@ int mos_dr_list(struct mos_cli *cli) {
     API(ListExecutionsRequest) request = API_INIT(LIST_EXECUTIONS_REQUEST);
     API(ListExecutionsResponse) *response = NULL;
     request.plan_id = (char *)(plan ? plan : "");
-    if (api_recovery_service(list_executions)(mos_client_channel(cli->client), &options, &request, cli->arena, &response, &error) != MOS_OK) {
+    if (api_recovery_service(list_executions)(mos_client_channel(cli->client), &options, &request, cli->arena, &response, &error) !=
+        MOS_OK) {
         return mos_cli_fail(cli, &error);
     }
     if (cli->json) {

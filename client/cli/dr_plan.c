@@ -68,7 +68,8 @@ static void print_plan(struct mos_cli *cli, const api_plan *plan) {
     mos_fact(facts, "Name", plan->name);
     mos_fact(facts, "Description", plan->description);
     mos_fact(facts, "Status", mos_cli_word(cli, API_PLAN_STATUSES, (int)plan->status));
-    mos_fact(facts, "Version", mos_arena_printf(cli->arena, "%d, %s", plan->version, plan->verified ? "proved by a test" : "not proved yet"));
+    mos_fact(facts, "Version",
+             mos_arena_printf(cli->arena, "%d, %s", plan->version, plan->verified ? "proved by a test" : "not proved yet"));
     mos_fact(facts, "Priority", mos_cli_word(cli, API_PLAN_PRIORITIES, (int)plan->priority));
     mos_fact(facts, "Objectives",
              mos_arena_printf(cli->arena, "back within %d minutes, losing at most %d", plan->recovery_time_objective,
@@ -77,7 +78,8 @@ static void print_plan(struct mos_cli *cli, const api_plan *plan) {
     mos_fact(facts, "Next test", plan->next_test_date ? mos_cli_moment(cli, plan->next_test_date) : "");
     for (size_t i = 0; i < plan->n_contacts; i++) {
         const API(Contact) *contact = plan->contacts[i];
-        mos_fact(facts, "Contact", mos_arena_printf(cli->arena, "%s %s %s %s", contact->name, contact->role, contact->email, contact->phone));
+        mos_fact(facts, "Contact",
+                 mos_arena_printf(cli->arena, "%s %s %s %s", contact->name, contact->role, contact->email, contact->phone));
     }
     mos_facts_print(facts, &cli->out);
     printf("\n");
@@ -242,8 +244,8 @@ int mos_dr_plan(struct mos_cli *cli) {
     }
     bool text = strcmp(action, "export") == 0 || strcmp(action, "suggest") == 0;
     api_plan *plan = NULL;
-    mos_status status = strcmp(action, "suggest") == 0 ? suggest_plan(cli, &plan, &error)
-                        : strcmp(action, "clone") == 0 ? clone_plan(cli, id, &plan, &error)
+    mos_status status = strcmp(action, "suggest") == 0  ? suggest_plan(cli, &plan, &error)
+                        : strcmp(action, "clone") == 0  ? clone_plan(cli, id, &plan, &error)
                         : strcmp(action, "update") == 0 ? write_plan(cli, id, &plan, &error)
                         : needs                         ? get_plan(cli, id, &plan, &error)
                                                         : write_plan(cli, NULL, &plan, &error);

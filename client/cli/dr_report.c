@@ -84,8 +84,9 @@ static mos_status read_key(const char *text, char out[2 * MOS_AUDIT_PUBLIC_KEY_B
         out[fread(out, 1, 2 * MOS_AUDIT_PUBLIC_KEY_BYTES, file)] = 0;
         fclose(file);
     }
-    return mos_hex_decode(out, bytes, sizeof(bytes)) ? MOS_OK
-                                                     : mos_fail(error, MOS_INVALID_ARGUMENT, "%s holds no public key: 64 hexadecimal digits", text);
+    return mos_hex_decode(out, bytes, sizeof(bytes))
+               ? MOS_OK
+               : mos_fail(error, MOS_INVALID_ARGUMENT, "%s holds no public key: 64 hexadecimal digits", text);
 }
 
 // The last line, and where what it signs ends.

@@ -51,8 +51,8 @@ static void print_line(struct view *view, const api_execution_event *event) {
 
 static void put(struct view *view, mos_arena *arena, const char *text, enum mos_colour colour) {
     const struct mos_terminal *terminal = &view->cli->out;
-    printf("\033[K%s%s%s\n", mos_terminal_colour(terminal, colour), mos_terminal_fit(arena, text, mos_terminal_columns(terminal) - 1, false),
-           mos_terminal_colour(terminal, MOS_COLOUR_NONE));
+    printf("\033[K%s%s%s\n", mos_terminal_colour(terminal, colour),
+           mos_terminal_fit(arena, text, mos_terminal_columns(terminal) - 1, false), mos_terminal_colour(terminal, MOS_COLOUR_NONE));
     view->drawn_lines++;
 }
 
@@ -68,20 +68,23 @@ static void draw(struct view *view) {
     mos_clock_format(now > view->started_at_seconds ? now - view->started_at_seconds : 0, passed);
     mos_clock_format(view->seconds_left > 0 ? view->seconds_left : 0, left);
     const char *word = mos_cli_word(cli, API_RUN_STATUSES, view->status);
-    put(view, arena, mos_arena_printf(arena, "%s  %d%%  %s%s%s", word, view->percent, passed, view->seconds_left >= 0 ? "  about " : "",
-                                      view->seconds_left >= 0 ? mos_arena_printf(arena, "%s left", left) : ""),
+    put(view, arena,
+        mos_arena_printf(arena, "%s  %d%%  %s%s%s", word, view->percent, passed, view->seconds_left >= 0 ? "  about " : "",
+                         view->seconds_left >= 0 ? mos_arena_printf(arena, "%s left", left) : ""),
         mos_status_colour(word));
     for (size_t i = 0; i < view->step_count; i++) {
         const api_step_run *step = view->steps[i];
         const char *state = mos_cli_word(cli, API_STEP_STATUSES, (int)step->status);
-        const char *percent = step->status == API_WORD(STEP_RUN__STATUS__RUNNING) ? mos_arena_printf(arena, "%3d%%", step->percent) : "    ";
+        const char *percent =
+            step->status == API_WORD(STEP_RUN__STATUS__RUNNING) ? mos_arena_printf(arena, "%3d%%", step->percent) : "    ";
         put(view, arena,
             mos_arena_printf(arena, "  %-9s %s  %-*s %s", state, percent, NAME_COLUMNS,
                              mos_terminal_fit(arena, mos_terminal_escape(arena, step->step_name), NAME_COLUMNS, false),
                              mos_terminal_escape(arena, step->message)),
             step->status == API_WORD(STEP_RUN__STATUS__WAITING) ? MOS_COLOUR_YELLOW : mos_status_colour(state));
         if (step->status == API_WORD(STEP_RUN__STATUS__WAITING)) {
-            put(view, arena, mos_arena_printf(arena, "    mosaajii dr approve|decline|retry|skip %s %s --note …", view->run_id, step->step_id),
+            put(view, arena,
+                mos_arena_printf(arena, "    mosaajii dr approve|decline|retry|skip %s %s --note …", view->run_id, step->step_id),
                 MOS_COLOUR_DIM);
         }
     }

@@ -345,8 +345,8 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
     mos_rpc_server_intercept(program->server, &mos_rpc_log_calls, NULL);
     mos_rpc_server_intercept(program->server, &mos_trail_interceptor, program->trail);
     mos_rpc_server_intercept(program->server, &mos_access_interceptor, program->access);
-    program->recovery = mos_recovery_create(&(struct mos_recovery_options){settings, program->catalog, program->queue, mos_trail_sign,
-                                                                          program->trail});
+    program->recovery =
+        mos_recovery_create(&(struct mos_recovery_options){settings, program->catalog, program->queue, mos_trail_sign, program->trail});
     program->services = (struct mos_services){.settings = settings,
                                               .catalog = program->catalog,
                                               .queue = program->queue,

@@ -50,6 +50,7 @@ BAD = {
     "a port that is none": (plan(step("a", "tcp_check:localhost:99999")), "steps[0].command"),
     "two statements": (plan(step("a", "sql_check:SELECT 1; DROP TABLE sales")), "steps[0].command"),
     "a statement that changes": (plan(step("a", "sql_check:DELETE FROM sales")), "steps[0].command"),
+    "a statement that writes a file": (plan(step("a", "sql_check:SELECT 1 INTO OUTFILE '/tmp/x'")), "steps[0].command"),
     "a statement with a command of psql": (plan(step("a", "sql_check:SELECT 1 \\! id")), "steps[0].command"),
     "a wait of a year": (plan(step("a", "wait:9999h")), "steps[0].command"),
     "a wait without a unit": (plan(step("a", "wait:5")), "steps[0].command"),

@@ -116,12 +116,12 @@ mos_status mos_catalog_list_plans(mos_catalog_session *session, int priority, in
 
 mos_status mos_catalog_put_recovery_run(mos_catalog_session *session, const struct mos_recovery_run *run, struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;
-    mos_status status = mos_sql_begin(
-        &sql, session,
-        "INSERT INTO recovery_runs(" RUN_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET status = excluded.status, "
-        "active = excluded.active, content = excluded.content, "
-        "report = CASE WHEN length(excluded.report) > 0 THEN excluded.report ELSE report END",
-        error);
+    mos_status status = mos_sql_begin(&sql, session,
+                                      "INSERT INTO recovery_runs(" RUN_COLUMNS
+                                      ") VALUES(?,?,?,?,?,?,?,?,?) ON CONFLICT(id) DO UPDATE SET status = excluded.status, "
+                                      "active = excluded.active, content = excluded.content, "
+                                      "report = CASE WHEN length(excluded.report) > 0 THEN excluded.report ELSE report END",
+                                      error);
     if (status != MOS_OK) {
         return status;
     }
@@ -151,7 +151,7 @@ static mos_status take_run(struct mos_sql *sql, mos_arena *arena, struct mos_rec
 }
 
 mos_status mos_catalog_get_recovery_run(mos_catalog_session *session, const char *id, mos_arena *arena, struct mos_recovery_run *out,
-                               struct mos_error *error) {
+                                        struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;
     bool row = false;
     mos_status status = mos_sql_begin(&sql, session, "SELECT " RUN_COLUMNS " FROM recovery_runs WHERE id = ?", error);
@@ -165,9 +165,9 @@ mos_status mos_catalog_get_recovery_run(mos_catalog_session *session, const char
     return row ? take_run(&sql, arena, out, error) : mos_fail(error, MOS_NOT_FOUND, "no recovery run has the id \"%.64s\"", id);
 }
 
-mos_status mos_catalog_list_recovery_runs(mos_catalog_session *session, const struct mos_recovery_filter *filter, const struct mos_page *page,
-                                 mos_arena *arena, struct mos_recovery_run **out, size_t *out_count, const char **out_next_token,
-                                 struct mos_error *error) {
+mos_status mos_catalog_list_recovery_runs(mos_catalog_session *session, const struct mos_recovery_filter *filter,
+                                          const struct mos_page *page, mos_arena *arena, struct mos_recovery_run **out, size_t *out_count,
+                                          const char **out_next_token, struct mos_error *error) {
     static const char list[] = "recovery runs";
     const char *plan_id = filter->plan_id ? filter->plan_id : "";
     MOS_CLEANUP_BUFFER struct mos_buffer filters = MOS_BUFFER_INIT(0);
@@ -177,10 +177,11 @@ mos_status mos_catalog_list_recovery_runs(mos_catalog_session *session, const st
     MOS_CLEANUP_SQL struct mos_sql sql = {0};
     mos_status status = open_page(list, &filters, page, &place, &size, error);
     if (status == MOS_OK) {
-        status = mos_sql_begin(&sql, session,
-                               "SELECT " RUN_COLUMNS " FROM recovery_runs WHERE (created_at_ns, id) < (?1, ?2) AND test = ?3 AND hidden = 0 "
-                               "AND ?4 IN (0, status) AND ?5 IN ('', plan_id) ORDER BY created_at_ns DESC, id DESC LIMIT ?6",
-                               error);
+        status =
+            mos_sql_begin(&sql, session,
+                          "SELECT " RUN_COLUMNS " FROM recovery_runs WHERE (created_at_ns, id) < (?1, ?2) AND test = ?3 AND hidden = 0 "
+                          "AND ?4 IN (0, status) AND ?5 IN ('', plan_id) ORDER BY created_at_ns DESC, id DESC LIMIT ?6",
+                          error);
     }
     if (status != MOS_OK) {
         return status;
@@ -209,8 +210,8 @@ mos_status mos_catalog_list_recovery_runs(mos_catalog_session *session, const st
     return status;
 }
 
-mos_status mos_catalog_active_recovery_runs(mos_catalog_session *session, mos_arena *arena, struct mos_recovery_run **out, size_t *out_count,
-                                   struct mos_error *error) {
+mos_status mos_catalog_active_recovery_runs(mos_catalog_session *session, mos_arena *arena, struct mos_recovery_run **out,
+                                            size_t *out_count, struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql counted;
     int64_t expected = 0;
     mos_status status = mos_sql_begin(&counted, session, "SELECT count(*) FROM recovery_runs WHERE active = 1", error);
@@ -219,7 +220,8 @@ mos_status mos_catalog_active_recovery_runs(mos_catalog_session *session, mos_ar
     }
     MOS_CLEANUP_SQL struct mos_sql sql = {0};
     if (status == MOS_OK) {
-        status = mos_sql_begin(&sql, session, "SELECT " RUN_COLUMNS " FROM recovery_runs WHERE active = 1 ORDER BY created_at_ns, id", error);
+        status =
+            mos_sql_begin(&sql, session, "SELECT " RUN_COLUMNS " FROM recovery_runs WHERE active = 1 ORDER BY created_at_ns, id", error);
     }
     if (status != MOS_OK) {
         return status;

@@ -45,7 +45,7 @@ struct mos_recovery_run {
 // Inserts it or replaces all of it, but for the report where it has none.
 mos_status mos_catalog_put_recovery_run(mos_catalog_session *session, const struct mos_recovery_run *run, struct mos_error *error);
 mos_status mos_catalog_get_recovery_run(mos_catalog_session *session, const char *id, mos_arena *arena, struct mos_recovery_run *out,
-                               struct mos_error *error);
+                                        struct mos_error *error);
 struct mos_recovery_filter {
     // NULL or "": of any plan.
     const char *plan_id;
@@ -53,12 +53,12 @@ struct mos_recovery_filter {
     // 0: any.
     int status;
 };
-mos_status mos_catalog_list_recovery_runs(mos_catalog_session *session, const struct mos_recovery_filter *filter, const struct mos_page *page,
-                                 mos_arena *arena, struct mos_recovery_run **out, size_t *out_count, const char **out_next_token,
-                                 struct mos_error *error);
+mos_status mos_catalog_list_recovery_runs(mos_catalog_session *session, const struct mos_recovery_filter *filter,
+                                          const struct mos_page *page, mos_arena *arena, struct mos_recovery_run **out, size_t *out_count,
+                                          const char **out_next_token, struct mos_error *error);
 // All that have not ended, hidden ones too, oldest first.
-mos_status mos_catalog_active_recovery_runs(mos_catalog_session *session, mos_arena *arena, struct mos_recovery_run **out, size_t *out_count,
-                                   struct mos_error *error);
+mos_status mos_catalog_active_recovery_runs(mos_catalog_session *session, mos_arena *arena, struct mos_recovery_run **out,
+                                            size_t *out_count, struct mos_error *error);
 
 struct mos_journal_entry {
     // Given by mos_catalog_add_journal, of the row of numbers that jobs' events are from.

@@ -63,8 +63,7 @@ mos_status attempt_note_database(struct attempt *attempt, const char *name, cons
     pthread_mutex_lock(&attempt->recovery->mutex);
     struct run *run = attempt->run;
     size_t count = run->state->n_databases;
-    Mosaajii__Recovery__V1__SandboxDatabase **grown =
-        mos_arena_array(run->arena, Mosaajii__Recovery__V1__SandboxDatabase *, count + 1);
+    Mosaajii__Recovery__V1__SandboxDatabase **grown = mos_arena_array(run->arena, Mosaajii__Recovery__V1__SandboxDatabase *, count + 1);
     if (count > 0) {
         memcpy(grown, run->state->databases, count * sizeof(*grown));
     }

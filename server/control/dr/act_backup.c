@@ -35,7 +35,8 @@ static bool visit(const struct mos_backup *backup, void *argument) {
 static const char *point_text(const struct choice *choice, mos_arena *arena) {
     char before[MOS_TIME_TEXT_BYTES];
     mos_time_format(choice->before_unix_ns, before);
-    return mos_arena_printf(arena, "%s%s%s", choice->verified ? " that is verified" : "", choice->before_unix_ns ? " from before " : "", before);
+    return mos_arena_printf(arena, "%s%s%s", choice->verified ? " that is verified" : "", choice->before_unix_ns ? " from before " : "",
+                            before);
 }
 
 mos_status choose_backup(mos_recovery *recovery, const run_state *state, const struct mos_command *command, mos_arena *arena,
@@ -91,7 +92,8 @@ static mos_status read_job(mos_recovery *recovery, const char *job_id, mos_arena
 }
 
 // Follows the job to its end; cancels it where the attempt is over first. `from` and `to`: what it adds to the step's way.
-static mos_status wait_for_job(struct attempt *attempt, const char *job_id, int from, int to, struct mos_job *out, struct mos_error *error) {
+static mos_status wait_for_job(struct attempt *attempt, const char *job_id, int from, int to, struct mos_job *out,
+                               struct mos_error *error) {
     mos_queue *queue = attempt->recovery->options.queue;
     for (;;) {
         struct waiter waiter = {attempt, mos_now_monotonic_ns() + PROGRESS_EVERY_MS * MOS_NS_PER_MS};
@@ -123,8 +125,8 @@ static const Mosaajii__Engine__V1__Result *result_of(const struct mos_job *job, 
 
 static mos_status judge_restore(struct attempt *attempt, const struct mos_job *job, struct mos_error *error) {
     if (job->status != MOS_JOB_SUCCEEDED && job->status != MOS_JOB_SUCCEEDED_WITH_WARNINGS) {
-        return mos_fail(error, MOS_FAILED_PRECONDITION, "the restore job %s ended as %s: %s", job->id, mos_job_status_word((int)job->status),
-                        *job->message ? job->message : "no reason was given");
+        return mos_fail(error, MOS_FAILED_PRECONDITION, "the restore job %s ended as %s: %s", job->id,
+                        mos_job_status_word((int)job->status), *job->message ? job->message : "no reason was given");
     }
     const Mosaajii__Engine__V1__Result *result = result_of(job, attempt->arena);
     if (!result || result->result_case != MOSAAJII__ENGINE__V1__RESULT__RESULT_RESTORATION) {
@@ -142,10 +144,9 @@ static mos_status judge_restore(struct attempt *attempt, const struct mos_job *j
                             check->message);
         }
     }
-    return restoration->files_failed > 0
-               ? mos_fail(error, MOS_FAILED_PRECONDITION, "%lld could not be restored; the job %s says which",
-                          (long long)restoration->files_failed, job->id)
-               : MOS_OK;
+    return restoration->files_failed > 0 ? mos_fail(error, MOS_FAILED_PRECONDITION, "%lld could not be restored; the job %s says which",
+                                                    (long long)restoration->files_failed, job->id)
+                                         : MOS_OK;
 }
 
 // ---- Restoring ----
@@ -186,9 +187,9 @@ static mos_status restore_in_place(struct attempt *attempt, const struct mos_bac
 }
 
 static backup_facts facts_of(const struct mos_backup *backup, mos_arena *arena) {
-    return backup->facts.size_bytes > 0 ? mosaajii__engine__v1__backup_record__unpack(mos_arena_allocator(arena), backup->facts.size_bytes,
-                                                                                      backup->facts.data)
-                                        : NULL;
+    return backup->facts.size_bytes > 0
+               ? mosaajii__engine__v1__backup_record__unpack(mos_arena_allocator(arena), backup->facts.size_bytes, backup->facts.data)
+               : NULL;
 }
 
 // A database on a server goes into one that is made for this test alone, beside the real one.
@@ -314,8 +315,7 @@ static int64_t bytes_lost(mos_recovery *recovery, const struct mos_backup *backu
 
 mos_status act_restore(struct attempt *attempt, struct mos_error *error) {
     struct mos_backup backup;
-    mos_status status =
-        choose_backup(attempt->recovery, attempt->run->state, &attempt->command, attempt->arena, &backup, error);
+    mos_status status = choose_backup(attempt->recovery, attempt->run->state, &attempt->command, attempt->arena, &backup, error);
     if (status != MOS_OK) {
         return status;
     }
@@ -333,10 +333,10 @@ mos_status act_verify_backup(struct attempt *attempt, struct mos_error *error) {
     struct mos_backup backup;
     struct mos_job job;
     char job_id[MOS_ID_TEXT_BYTES];
-    mos_status status =
-        choose_backup(attempt->recovery, attempt->run->state, &attempt->command, attempt->arena, &backup, error);
-    status = status ? status
-                    : mos_queue_verify(attempt->recovery->options.queue, backup.id, attempt->run->state->execution->triggered_by, job_id, error);
+    mos_status status = choose_backup(attempt->recovery, attempt->run->state, &attempt->command, attempt->arena, &backup, error);
+    status =
+        status ? status
+               : mos_queue_verify(attempt->recovery->options.queue, backup.id, attempt->run->state->execution->triggered_by, job_id, error);
     status = status ? status : wait_for_job(attempt, job_id, 0, 100, &job, error);
     if (status != MOS_OK) {
         return status;

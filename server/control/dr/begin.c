@@ -189,7 +189,8 @@ mos_status mos_recovery_test(mos_recovery *recovery, const Mosaajii__Backup__V1_
                              char out_id[MOS_ID_TEXT_BYTES], struct mos_error *error) {
     int environment = request->environment ? (int)request->environment : PLACE_IS(ISOLATED);
     if (environment < 0 || environment > PLACE_IS(ISOLATED)) {
-        return mos_fail_field(error, "environment", "environment is %d; allowed is PRODUCTION, STAGING, DEVELOPMENT or ISOLATED", environment);
+        return mos_fail_field(error, "environment", "environment is %d; allowed is PRODUCTION, STAGING, DEVELOPMENT or ISOLATED",
+                              environment);
     }
     if (request->negative_control && environment == PLACE_IS(PRODUCTION)) {
         return mos_fail_field(error, "negativeControl", "negativeControl needs a copy, which a rehearsal in PRODUCTION does not make");

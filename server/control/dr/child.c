@@ -120,7 +120,8 @@ static void follow(const struct mos_child_order *order, struct watch *watch, str
     }
 }
 
-mos_status mos_child_run(const struct mos_child_order *order, struct mos_buffer *output, struct mos_child_end *out, struct mos_error *error) {
+mos_status mos_child_run(const struct mos_child_order *order, struct mos_buffer *output, struct mos_child_end *out,
+                         struct mos_error *error) {
     *out = (struct mos_child_end){0};
     int pair[2];
     if (pipe2(pair, O_CLOEXEC) != 0) {

@@ -35,7 +35,8 @@ struct mos_child_end {
 
 // Blocks until the program has ended. Its output is put behind what `output` holds, which must have no ceiling. MOS_OK however it ended;
 // MOS_NOT_FOUND, MOS_PERMISSION_DENIED and the like where it could not be started.
-mos_status mos_child_run(const struct mos_child_order *order, struct mos_buffer *output, struct mos_child_end *out, struct mos_error *error);
+mos_status mos_child_run(const struct mos_child_order *order, struct mos_buffer *output, struct mos_child_end *out,
+                         struct mos_error *error);
 // Kills what still runs of programs that were given this variable (NAME=value) by a server that is gone.
 void mos_child_kill_left(const char *variable);
 

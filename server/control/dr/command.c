@@ -175,7 +175,8 @@ static mos_status parse_backup(const char *field, const char *text, mos_arena *a
         out->point = MOS_POINT_ID;
         out->backup_id = mos_arena_strdup(arena, at + 4);
     } else {
-        return mos_fail_field(error, field, "%s names no recovery point behind the @: allowed is latest, verified, before=TIME or id=ID", field);
+        return mos_fail_field(error, field, "%s names no recovery point behind the @: allowed is latest, verified, before=TIME or id=ID",
+                              field);
     }
     return MOS_OK;
 }
@@ -187,7 +188,8 @@ static bool is_select(const char *text) {
     for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++) {
         known = known || strncasecmp(text, begins[i], strlen(begins[i])) == 0;
     }
-    return known && is_plain(text) && !strpbrk(text, ";\\") && strlen(text) <= LONGEST_TEXT;
+    // INTO writes a table or a file.
+    return known && is_plain(text) && !strpbrk(text, ";\\") && !strcasestr(text, " INTO ") && strlen(text) <= LONGEST_TEXT;
 }
 
 static mos_status parse_tcp(const char *field, const char *text, mos_arena *arena, struct mos_command *out, struct mos_error *error) {
@@ -231,28 +233,31 @@ mos_status mos_command_parse(const char *field, const char *text, mos_arena *are
             out->text = mos_arena_strdup(arena, argument);
             return mos_hook_name_valid(argument)
                        ? MOS_OK
-                       : mos_fail_field(error, field,
-                                        "%s names no hook: a hook is a file in $MOSAAJII_HOME/hooks, named by letters, digits, '.', '_' and "
-                                        "'-' alone, that begins with neither '.' nor '-'",
-                                        field);
+                       : mos_fail_field(
+                             error, field,
+                             "%s names no hook: a hook is a file in $MOSAAJII_HOME/hooks, named by letters, digits, '.', '_' and "
+                             "'-' alone, that begins with neither '.' nor '-'",
+                             field);
         case MOS_COMMAND_HTTP_CHECK:
             out->text = mos_arena_strdup(arena, argument);
             return mos_check_url_valid(argument)
                        ? MOS_OK
-                       : mos_fail_field(error, field, "%s must name an http or https URL with a host, without credentials and not link-local",
-                                        field);
+                       : mos_fail_field(error, field,
+                                        "%s must name an http or https URL with a host, without credentials and not link-local", field);
         case MOS_COMMAND_TCP_CHECK:
             return parse_tcp(field, argument, arena, out, error);
         case MOS_COMMAND_SQL_CHECK:
             out->text = mos_arena_strdup(arena, argument);
             return is_select(argument)
                        ? MOS_OK
-                       : mos_fail_field(error, field, "%s must be one statement that begins with SELECT, WITH or VALUES, on one line, without ';' "
-                                                      "and backslashes",
+                       : mos_fail_field(error, field,
+                                        "%s must be one statement that begins with SELECT, WITH or VALUES, on one line, without INTO, "
+                                        "';' and backslashes",
                                         field);
         case MOS_COMMAND_WAIT:
-            return parse_duration(argument, &out->wait_ns) ? MOS_OK
-                                                           : mos_fail_field(error, field, "%s must be wait: with %s", field, DURATION_WORDS);
+            return parse_duration(argument, &out->wait_ns)
+                       ? MOS_OK
+                       : mos_fail_field(error, field, "%s must be wait: with %s", field, DURATION_WORDS);
         default:
             return MOS_OK;
         }
@@ -379,11 +384,12 @@ mos_status mos_criterion_parse(const char *field, const char *text, mos_arena *a
                    : mos_fail_field(error, field, "%s must be checksum, an absolute path, and a SHA-256 in lower-case hexadecimal", field);
     }
     if (strncmp(text, "http ", 5) == 0 && isdigit((unsigned char)text[5])) {
-        return parse_http(text + 5, arena, out) ? MOS_OK
-                                                : mos_fail_field(error, field,
-                                                                 "%s must be http, a status of 100 to 599, and an http or https URL without "
-                                                                 "credentials that is not link-local",
-                                                                 field);
+        return parse_http(text + 5, arena, out)
+                   ? MOS_OK
+                   : mos_fail_field(error, field,
+                                    "%s must be http, a status of 100 to 599, and an http or https URL without "
+                                    "credentials that is not link-local",
+                                    field);
     }
     if (strncmp(text, "duration ", 9) == 0 && strchr("<>=!", *skip_spaces(text + 9))) {
         return parse_lasting(text + 9, out)

@@ -31,7 +31,8 @@ static mos_status check_rows(struct attempt *attempt, const struct mos_criterion
     return status;
 }
 
-static mos_status hash_file(struct attempt *attempt, const char *path, char out[2 * crypto_hash_sha256_BYTES + 1], struct mos_error *error) {
+static mos_status hash_file(struct attempt *attempt, const char *path, char out[2 * crypto_hash_sha256_BYTES + 1],
+                            struct mos_error *error) {
     MOS_CLEANUP_FD int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     struct stat facts;
     if (descriptor < 0 || fstat(descriptor, &facts) != 0) {
@@ -115,7 +116,8 @@ mos_status check_criteria(struct attempt *attempt, struct mos_error *error) {
             outcome->passed = false;
             outcome->message = mos_arena_strdup(attempt->arena, cause.message);
         }
-        attempt_print(attempt, "%s: %s (%s)\n", step->validation_criteria[i], outcome->passed ? "holds" : "DOES NOT HOLD", outcome->message);
+        attempt_print(attempt, "%s: %s (%s)\n", step->validation_criteria[i], outcome->passed ? "holds" : "DOES NOT HOLD",
+                      outcome->message);
         if (!outcome->passed && result == MOS_OK) {
             result = mos_fail(error, MOS_FAILED_PRECONDITION, "\"%.200s\" does not hold: %.400s", step->validation_criteria[i],
                               outcome->message);

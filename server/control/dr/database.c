@@ -65,8 +65,8 @@ static void order_postgres(const struct mos_database_url *url, const char *state
     add(environment, read_only ? "PGOPTIONS=-c default_transaction_read_only=on" : NULL);
 }
 
-static void order_mysql(const struct mos_database_url *url, const char *statement, bool read_only, mos_arena *arena, struct words *arguments,
-                        struct words *environment) {
+static void order_mysql(const struct mos_database_url *url, const char *statement, bool read_only, mos_arena *arena,
+                        struct words *arguments, struct words *environment) {
     bool socket = *url->host == '/';
     add(arguments, "mysql");
     add(arguments, "--no-defaults");
@@ -248,7 +248,7 @@ static mos_status facts_of(struct attempt *attempt, const char *backup_id, backu
         return status;
     }
     *out = backup.facts.size_bytes > 0 ? mosaajii__engine__v1__backup_record__unpack(mos_arena_allocator(attempt->arena),
-                                                                                    backup.facts.size_bytes, backup.facts.data)
+                                                                                     backup.facts.size_bytes, backup.facts.data)
                                        : NULL;
     return MOS_OK;
 }

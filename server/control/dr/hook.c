@@ -25,8 +25,8 @@ mos_status hook_check(const mos_recovery *recovery, const char *name, mos_arena 
     }
     bool ours = (facts.st_uid == geteuid() || facts.st_uid == 0) && (folder.st_uid == geteuid() || folder.st_uid == 0);
     if (!ours || (facts.st_mode & 022) || (folder.st_mode & 022)) {
-        return mos_fail(error, MOS_PERMISSION_DENIED, "the hook %s and its folder must belong to the server's user and be writable by nobody else",
-                        path);
+        return mos_fail(error, MOS_PERMISSION_DENIED,
+                        "the hook %s and its folder must belong to the server's user and be writable by nobody else", path);
     }
     if (access(path, X_OK) != 0) {
         return mos_fail(error, MOS_PERMISSION_DENIED, "the hook %s is not executable", path);
@@ -97,5 +97,6 @@ mos_status act_hook(struct attempt *attempt, const char *name, struct mos_error 
     if (end.signal) {
         return mos_fail(error, MOS_FAILED_PRECONDITION, "the hook %s was ended by signal %d", name, end.signal);
     }
-    return end.exit_code == 0 ? MOS_OK : mos_fail(error, MOS_FAILED_PRECONDITION, "the hook %s ended with exit code %d", name, end.exit_code);
+    return end.exit_code == 0 ? MOS_OK
+                              : mos_fail(error, MOS_FAILED_PRECONDITION, "the hook %s ended with exit code %d", name, end.exit_code);
 }

@@ -73,7 +73,7 @@ struct attempt {
     struct criterion_outcome {
         bool checked, passed;
         const char *message;
-    } *criteria;
+    } * criteria;
     const char **findings;
     bool *fatal;
     size_t finding_count;
@@ -98,14 +98,14 @@ struct run {
         uint8_t *data;
         size_t size_bytes;
         struct pending *next;
-    } *pending;
+    } * pending;
     struct pending **last;
     // To be told to people with the next that is written.
     struct telling {
         char *occasion;
         char *text;
         struct telling *next;
-    } *tellings;
+    } * tellings;
     // Of one that has ended: a packed Reports, and the SHA-256 of the report in JSON.
     struct mos_buffer report;
     char report_hash[65];
@@ -167,7 +167,11 @@ mos_status run_save_tellings(mos_catalog_session *session, const mos_recovery *r
 mos_status run_save_alerts(mos_catalog_session *session, const struct run *run, struct mos_error *error);
 void recovery_raise_overdue(mos_recovery *recovery, const mos_plan *plan, int64_t days);
 
-// ---- Deciding (recovery.c) ----
+// ---- Deciding (recovery.c, collect.c) ----
+
+void attempt_destroy(struct attempt *attempt);
+// Takes what attempts that have ended came to into the run.
+void run_collect(mos_recovery *recovery, struct run *run);
 
 struct run *recovery_find(mos_recovery *recovery, const char *id);
 void recovery_add(mos_recovery *recovery, struct run *run);

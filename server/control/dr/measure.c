@@ -118,11 +118,12 @@ static void compare(mos_recovery *recovery, struct run *run) {
         for (size_t i = 0; i < runs.count; i++) {
             sum += runs.rto[i];
         }
-        run_log(run, LOG_IS(INFO), "", "", "It took %.1f minutes; the %zu runs before took %.1f on average", metrics->actual_rto, runs.count,
-                sum / (double)runs.count);
+        run_log(run, LOG_IS(INFO), "", "", "It took %.1f minutes; the %zu runs before took %.1f on average", metrics->actual_rto,
+                runs.count, sum / (double)runs.count);
     }
     if (metrics->actual_rto > plan->recovery_time_objective) {
-        run_log(run, LOG_IS(ERROR), "", "", "It took %.1f minutes; the objective is %d", metrics->actual_rto, plan->recovery_time_objective);
+        run_log(run, LOG_IS(ERROR), "", "", "It took %.1f minutes; the objective is %d", metrics->actual_rto,
+                plan->recovery_time_objective);
     }
     if (metrics->actual_rpo > plan->recovery_point_objective) {
         run_log(run, LOG_IS(ERROR), "", "", "The restored point is %.1f minutes old; the objective is %d", metrics->actual_rpo,
@@ -132,8 +133,8 @@ static void compare(mos_recovery *recovery, struct run *run) {
     runs.rto[runs.count++] = metrics->actual_rto;
     double days = days_until(&runs, plan->recovery_time_objective);
     if (days >= 0 && days <= FORECAST_DAYS) {
-        const char *text = run_text(run, "At this pace the plan will miss its %d minutes in about %.0f days", plan->recovery_time_objective,
-                                    ceil(days));
+        const char *text =
+            run_text(run, "At this pace the plan will miss its %d minutes in about %.0f days", plan->recovery_time_objective, ceil(days));
         run_log(run, LOG_IS(WARNING), "", "", "%s", text);
         if (run_is_test(run)) {
             advise(run, text);
@@ -210,11 +211,11 @@ static void judge(struct run *run) {
     test->n_results = state->n_steps;
     bool failed = record->status == RUN_IS(FAILED) || record->n_failed_steps > 0;
     size_t checks = checks_of(run);
-    int status = failed                             ? TEST_IS(FAILED)
+    int status = failed                                ? TEST_IS(FAILED)
                  : record->status == RUN_IS(CANCELLED) ? TEST_IS(SKIPPED)
-                 : checks == 0                      ? TEST_IS(RAN)
-                 : record->n_skipped_steps > 0      ? TEST_IS(PARTIAL)
-                                                    : TEST_IS(PASSED);
+                 : checks == 0                         ? TEST_IS(RAN)
+                 : record->n_skipped_steps > 0         ? TEST_IS(PARTIAL)
+                                                       : TEST_IS(PASSED);
     test->overall_status = (Mosaajii__Backup__V1__TestResult__Status)status;
     test->message = record->message;
     if (status == TEST_IS(RAN)) {

@@ -79,7 +79,8 @@ mos_status act_http(struct attempt *attempt, const char *url, int64_t *out_code,
         return MOS_OK;
     }
     mos_status status = attempt_check(attempt, error);
-    return status ? status : mos_fail(error, MOS_UNAVAILABLE, "%.200s does not answer: %s", url, *reason ? reason : curl_easy_strerror(code));
+    return status ? status
+                  : mos_fail(error, MOS_UNAVAILABLE, "%.200s does not answer: %s", url, *reason ? reason : curl_easy_strerror(code));
 }
 
 // ---- tcp ----
@@ -104,8 +105,8 @@ static mos_status connect_to(struct attempt *attempt, const struct addrinfo *add
     if (status == MOS_OK && !polled[0].revents) {
         status = mos_fail(error, MOS_UNAVAILABLE, "%s:%d does not answer", attempt->command.text, attempt->command.port);
     } else if (status == MOS_OK && (getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &reason, &size) != 0 || reason != 0)) {
-        status = mos_fail(error, MOS_UNAVAILABLE, "%s:%d does not answer: %s", attempt->command.text, attempt->command.port,
-                          strerror(reason));
+        status =
+            mos_fail(error, MOS_UNAVAILABLE, "%s:%d does not answer: %s", attempt->command.text, attempt->command.port, strerror(reason));
     }
     return status;
 }

@@ -184,10 +184,9 @@ mos_status mos_recovery_order(mos_recovery *recovery, enum mos_run_order order, 
         return fail_unknown(recovery, run_id, error);
     }
     int index = order >= MOS_STEP_APPROVE ? mos_plan_find(run->state->plan, step_id) : 0;
-    mos_status status = index < 0 ? mos_fail(error, MOS_NOT_FOUND, "the run has no step with the id \"%.100s\"", step_id)
-                        : order >= MOS_STEP_APPROVE
-                            ? order_step(recovery, run, order, (size_t)index, note, caller, error)
-                            : order_run(run, order, note, caller, error);
+    mos_status status = index < 0                   ? mos_fail(error, MOS_NOT_FOUND, "the run has no step with the id \"%.100s\"", step_id)
+                        : order >= MOS_STEP_APPROVE ? order_step(recovery, run, order, (size_t)index, note, caller, error)
+                                                    : order_run(run, order, note, caller, error);
     if (status == MOS_OK) {
         status = run_save(recovery, run, error);
         pthread_cond_signal(&recovery->work);
@@ -225,7 +224,7 @@ mos_status mos_recovery_read(mos_catalog_session *session, const char *run_id, m
     (*out)->logs = mos_arena_array(arena, Mosaajii__Backup__V1__ExecutionLog *, count);
     for (size_t i = 0; i < count; i++) {
         execution_event *event = mosaajii__backup__v1__execution_event__unpack(mos_arena_allocator(arena), entries[i].content.size_bytes,
-                                                                              entries[i].content.data);
+                                                                               entries[i].content.data);
         if (event && event->log) {
             (*out)->logs[(*out)->n_logs++] = event->log;
         }

@@ -137,7 +137,8 @@ static mos_status check_step(const mos_plan *plan, size_t index, struct mos_erro
     char field[FIELD_BYTES];
     name_field(field, index, "id");
     if (*step->id && !is_id(step->id)) {
-        return mos_fail_field(error, field, "%s must be 1 to %d letters, digits, '.', '_' and '-', not beginning with '.'", field, LONGEST_ID);
+        return mos_fail_field(error, field, "%s must be 1 to %d letters, digits, '.', '_' and '-', not beginning with '.'", field,
+                              LONGEST_ID);
     }
     name_field(field, index, "name");
     mos_status status = check_text(field, step->name, 1, LONGEST_NAME, false, error);
@@ -415,7 +416,8 @@ int64_t mos_plan_next_test(const mos_plan *plan, int64_t after_unix_ns) {
         // In UTC.
         MOS_CLEANUP_ZONE mos_zone *zone = NULL;
         int64_t next = 0;
-        bool found = mos_zone_open(&zone, "", NULL) == MOS_OK && mos_cron_parse(&cron, "testSchedule", plan->test_schedule, NULL) == MOS_OK &&
+        bool found = mos_zone_open(&zone, "", NULL) == MOS_OK &&
+                     mos_cron_parse(&cron, "testSchedule", plan->test_schedule, NULL) == MOS_OK &&
                      mos_cron_next(&cron, zone, after_unix_ns / MOS_NS_PER_SECOND, &next);
         return found ? next * MOS_NS_PER_SECOND : 0;
     }

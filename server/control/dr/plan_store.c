@@ -153,7 +153,8 @@ mos_plan *mos_plan_suggest(const struct mos_plan_sources *sources, const struct 
     mosaajii__backup__v1__plan__init(plan);
     const struct draft draft = {plan, arena};
     plan->name = mos_arena_strdup(arena, "Recovery of everything that is backed up");
-    plan->description = mos_arena_strdup(arena, "Proposed from the server's settings. Name the people to be told, and test it before it is needed.");
+    plan->description =
+        mos_arena_strdup(arena, "Proposed from the server's settings. Name the people to be told, and test it before it is needed.");
     plan->priority = MOSAAJII__BACKUP__V1__PLAN__PRIORITY__CRITICAL;
     plan->recovery_time_objective = defaults->rto_minutes;
     plan->recovery_point_objective = defaults->rpo_minutes;

@@ -55,7 +55,8 @@ static void look_at_backup(struct attempt *attempt, const mos_plan_step *step, c
         // It is all there is: a reason to know it, not to do nothing.
         find(attempt, false,
              mos_arena_printf(arena, "the %s backup %s is %lld minutes older than the incident; the objective is %d",
-                              mos_backup_type_word((int)backup.type), backup.id, (long long)minutes, state->plan->recovery_point_objective));
+                              mos_backup_type_word((int)backup.type), backup.id, (long long)minutes,
+                              state->plan->recovery_point_objective));
     }
 }
 
@@ -153,9 +154,10 @@ static bool drop_database(struct attempt *attempt, const char *text, const char 
         bool postgres = url.kind == MOS_DATABASE_POSTGRESQL;
         // From a database that is always there.
         url.name = postgres ? "postgres" : "information_schema";
-        status = database_ask(attempt, &url,
-                              mos_arena_printf(attempt->arena, postgres ? "DROP DATABASE IF EXISTS \"%s\"" : "DROP DATABASE IF EXISTS `%s`", name),
-                              false, &answer, &error);
+        status = database_ask(
+            attempt, &url,
+            mos_arena_printf(attempt->arena, postgres ? "DROP DATABASE IF EXISTS \"%s\"" : "DROP DATABASE IF EXISTS `%s`", name), false,
+            &answer, &error);
     }
     *out_why = status == MOS_OK ? "" : mos_arena_strdup(attempt->arena, error.message);
     return status == MOS_OK;

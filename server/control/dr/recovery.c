@@ -18,7 +18,7 @@ enum { TICK_MS = 500, PLANS_EVERY_SECONDS = 20, USUAL_TIMEOUT_SECONDS = 300 };
 
 // ---- Attempts ----
 
-static void attempt_destroy(struct attempt *attempt) {
+void attempt_destroy(struct attempt *attempt) {
     if (!attempt->joined) {
         pthread_join(attempt->thread, NULL);
     }
@@ -75,125 +75,6 @@ static mos_status attempt_begin(mos_recovery *recovery, struct run *run, size_t 
     return MOS_OK;
 }
 
-// ---- What has come of them ----
-
-static void take_criteria(struct run *run, struct attempt *attempt) {
-    const mos_plan_step *plan = attempt->step;
-    step_state *state = run->state->steps[attempt->index];
-    state->n_criteria = plan->n_validation_criteria;
-    state->criteria = mos_arena_array(run->arena, criterion_result *, plan->n_validation_criteria + 1);
-    for (size_t i = 0; i < plan->n_validation_criteria; i++) {
-        criterion_result *result = mos_arena_alloc(run->arena, sizeof(*result));
-        mosaajii__recovery__v1__criterion_result__init(result);
-        result->text = plan->validation_criteria[i];
-        if (attempt->criteria) {
-            result->checked = attempt->criteria[i].checked;
-            result->passed = attempt->criteria[i].passed;
-            result->message = mos_arena_strdup(run->arena, attempt->criteria[i].message ? attempt->criteria[i].message : "");
-        }
-        state->criteria[i] = result;
-    }
-}
-
-static void take_step(mos_recovery *recovery, struct run *run, struct attempt *attempt) {
-    size_t index = (size_t)attempt->index;
-    step_run *step = run->state->execution->steps[index];
-    step_state *state = run->state->steps[index];
-    state->worked_ns += attempt->worked_ns;
-    state->strayed = state->strayed || attempt->strayed;
-    state->data_loss = attempt->data_loss;
-    take_criteria(run, attempt);
-    if (attempt->output.size_bytes > 0) {
-        step->output = (char *)run_clean_text(run, attempt->output.data, attempt->output.size_bytes);
-    }
-    if (attempt->status != MOS_OK) {
-        const char *message = run_clean_text(run, attempt->error.message, strlen(attempt->error.message));
-        state->acted = false;
-        bool cancelled = run->state->cancel_asked || *run->state->failure;
-        if (cancelled && attempt->status == MOS_CANCELLED) {
-            step_end(run, index, STEP_IS(CANCELLED));
-            return;
-        }
-        if (attempt->strayed && !*run->state->failure) {
-            run->state->failure = (char *)run_text(run, "The step \"%s\" tried to reach production: %s", attempt->step->name, message);
-        }
-        step_failed(recovery, run, index, message, !attempt->strayed);
-        return;
-    }
-    const char *sentences = "";
-    for (size_t i = 0; i < state->n_criteria; i++) {
-        if (!state->criteria[i]->checked) {
-            sentences = run_text(run, "%s%s%s", sentences, *sentences ? "; " : "", state->criteria[i]->text);
-        }
-    }
-    if (*sentences && *attempt->step->assignee && !run_is_test(run)) {
-        // Somebody is named for it: what the machine cannot check, that person confirms.
-        state->acted = true;
-        step_wait_for_person(recovery, run, index, run_text(run, "%s is to confirm: %s", attempt->step->assignee, sentences));
-        return;
-    }
-    if (*sentences) {
-        run_log(run, LOG_IS(WARNING), step->step_id, "", "Not checked by the machine, and nobody is named to confirm it: %s", sentences);
-    }
-    step_succeeded(run, index);
-}
-
-static void take_preflight(struct run *run, struct attempt *attempt) {
-    run_state *state = run->state;
-    state->findings = mos_arena_array(run->arena, Mosaajii__Recovery__V1__Finding *, attempt->finding_count + 1);
-    const char *fatal = "";
-    for (size_t i = 0; i < attempt->finding_count; i++) {
-        Mosaajii__Recovery__V1__Finding *finding = mos_arena_alloc(run->arena, sizeof(*finding));
-        mosaajii__recovery__v1__finding__init(finding);
-        finding->fatal = attempt->fatal[i];
-        finding->text = mos_arena_strdup(run->arena, attempt->findings[i]);
-        state->findings[state->n_findings++] = finding;
-        run_log(run, finding->fatal ? LOG_IS(ERROR) : LOG_IS(WARNING), "", "", "Preflight: %s", finding->text);
-        fatal = finding->fatal && !*fatal ? finding->text : fatal;
-    }
-    if (attempt->status != MOS_OK && !*fatal) {
-        fatal = run_text(run, "%s", attempt->error.message);
-    }
-    state->preflight_done = true;
-    bool emergency = state->execution->kind == MOSAAJII__BACKUP__V1__EXECUTE_PLAN_REQUEST__KIND__EMERGENCY && !state->test;
-    if (*fatal && !emergency) {
-        state->failure = (char *)run_text(run, "The preflight failed, and nothing was done: %s", fatal);
-        return;
-    }
-    run_log(run, LOG_IS(INFO), "", "", "%s", *fatal ? "The preflight failed; this is an emergency, and the run goes on" : "The preflight is passed");
-    run_set_status(run, RUN_IS(IN_PROGRESS), NULL);
-}
-
-static void take_clean_up(struct run *run, struct attempt *attempt) {
-    run->state->sandbox_removed = true;
-    const char *left = attempt->left_behind ? attempt->left_behind : attempt->status != MOS_OK ? attempt->error.message : "";
-    run->state->left_behind = mos_arena_strdup(run->arena, left);
-    run_log(run, *left ? LOG_IS(WARNING) : LOG_IS(INFO), "", "", "%s%s", *left ? "The sandbox could not be removed: " : "The sandbox is removed",
-            left);
-}
-
-static void collect(mos_recovery *recovery, struct run *run) {
-    for (size_t i = 0; i < run->attempt_count; i++) {
-        struct attempt *attempt = run->attempts[i];
-        // One that the end of the server broke off is left as it stands in the catalog, for the next server.
-        if (!attempt || !attempt->done) {
-            continue;
-        }
-        if (recovery->stopping && attempt->status != MOS_OK) {
-            continue;
-        }
-        run->attempts[i] = NULL;
-        if (attempt->step) {
-            take_step(recovery, run, attempt);
-        } else if (!attempt->cleaning) {
-            take_preflight(run, attempt);
-        } else {
-            take_clean_up(run, attempt);
-        }
-        attempt_destroy(attempt);
-    }
-}
-
 // ---- Steps that wait ----
 
 static void remind(mos_recovery *recovery, struct run *run, size_t index, int64_t now_ns) {
@@ -207,7 +88,8 @@ static void remind(mos_recovery *recovery, struct run *run, size_t index, int64_
     if (!state->reminded && waited_ns >= limit_ns / 2) {
         state->reminded = true;
         run_log(run, LOG_IS(WARNING), plan->id, "", "Reminder: the step still waits for a person");
-        run_tell(run, "reminder", run_text(run, "The step \"%s\" still waits for %s", plan->name, *plan->assignee ? plan->assignee : "a person"));
+        run_tell(run, "reminder",
+                 run_text(run, "The step \"%s\" still waits for %s", plan->name, *plan->assignee ? plan->assignee : "a person"));
     }
     if (waited_ns >= limit_ns && !state->asked) {
         state->waiting_since_unix_ns = 0;
@@ -253,7 +135,8 @@ static bool belongs(const struct run *run, const mos_plan_step *step, const char
     if (!step->automated) {
         *out_why = "it is a person's, and its runKinds do not name TEST";
     } else if (strncmp(step->command, "hook:", 5) == 0 || strcmp(step->command, "restart_services") == 0) {
-        *out_why = run->state->test->environment == PLACE_IS(PRODUCTION) ? "" : "it would reach production, and its runKinds do not name TEST";
+        *out_why =
+            run->state->test->environment == PLACE_IS(PRODUCTION) ? "" : "it would reach production, and its runKinds do not name TEST";
     }
     return !**out_why;
 }
@@ -273,7 +156,8 @@ static void begin_step(mos_recovery *recovery, struct run *run, size_t index) {
     if (!plan->automated) {
         run->state->steps[index]->asked = false;
         const char *who = *plan->assignee ? plan->assignee : "somebody";
-        step_wait_for_person(recovery, run, index, run_text(run, "%s is to do it%s%s", who, *plan->description ? ": " : "", plan->description));
+        step_wait_for_person(recovery, run, index,
+                             run_text(run, "%s is to do it%s%s", who, *plan->description ? ": " : "", plan->description));
         return;
     }
     step->status = STEP_IS(RUNNING);
@@ -393,7 +277,7 @@ static void decide(mos_recovery *recovery, struct run *run) {
     run_state *state = run->state;
     int64_t now_ns = mos_now_unix_ns();
     run_count_time(run, now_ns);
-    collect(recovery, run);
+    run_collect(recovery, run);
     if (recovery->stopping || run->ended) {
         return;
     }
@@ -564,7 +448,7 @@ void mos_recovery_stop(mos_recovery *recovery) {
         }
         struct mos_error error;
         pthread_mutex_lock(&recovery->mutex);
-        collect(recovery, run);
+        run_collect(recovery, run);
         if (run->pending) {
             run_save(recovery, run, &error);
         }

@@ -268,7 +268,8 @@ static void row_minutes(struct mos_buffer *out, const char *what, double measure
 static const char head[] =
     "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Recovery report</title><style>"
     "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;background:#fff}"
-    "table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.35rem .6rem;border-bottom:1px solid #d8dde3}"
+    "table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;padding:.35rem .6rem;border-bottom:1px solid "
+    "#d8dde3}"
     "pre{white-space:pre-wrap;margin:.3rem 0;font-size:13px}.good{color:#116329}.bad{color:#a40e26}h2{margin-top:2rem}"
     "</style></head><body>\n";
 
@@ -331,10 +332,11 @@ static void write_html(const struct run *run, struct mos_buffer *out) {
         row(out, "Left behind", *state->left_behind ? state->left_behind : "nothing");
     }
     row_minutes(out, "Recovery time", record->metrics->actual_rto, state->plan->recovery_time_objective);
-    mos_buffer_printf(out, "<tr><th>of that</th><td>%.1f minutes of machines, %.1f of waiting</td></tr>\n", record->metrics->machine_minutes,
-                      record->metrics->waiting_minutes);
+    mos_buffer_printf(out, "<tr><th>of that</th><td>%.1f minutes of machines, %.1f of waiting</td></tr>\n",
+                      record->metrics->machine_minutes, record->metrics->waiting_minutes);
     row_minutes(out, "Recovery point", record->metrics->actual_rpo, state->plan->recovery_point_objective);
-    mos_buffer_printf(out, "<tr><th>Data lost, as far as known</th><td>%lld bytes</td></tr>\n</table>\n", (long long)record->metrics->data_loss);
+    mos_buffer_printf(out, "<tr><th>Data lost, as far as known</th><td>%lld bytes</td></tr>\n</table>\n",
+                      (long long)record->metrics->data_loss);
     if (state->n_findings > 0) {
         mos_buffer_append_text(out, "<h2>Preflight</h2>\n<ul>\n");
         for (size_t i = 0; i < state->n_findings; i++) {

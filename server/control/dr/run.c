@@ -211,8 +211,8 @@ static mos_status save_end(mos_catalog_session *session, const struct run *run, 
     const run_state *state = run->state;
     char version[16];
     snprintf(version, sizeof(version), "%d", state->plan->version);
-    const ProtobufCEnumValue *word = protobuf_c_enum_descriptor_get_value(&mosaajii__backup__v1__execution__status__descriptor,
-                                                                          (int)state->execution->status);
+    const ProtobufCEnumValue *word =
+        protobuf_c_enum_descriptor_get_value(&mosaajii__backup__v1__execution__status__descriptor, (int)state->execution->status);
     const struct mos_audit_detail details[] = {{"plan", state->plan->id},
                                                {"reportSha256", run->report_hash},
                                                {"status", word ? word->name : ""},
@@ -249,10 +249,8 @@ static mos_status save(mos_catalog_session *session, void *argument, struct mos_
                                          .report = {run->report.data, run->report.size_bytes}};
     mos_status status = mos_catalog_put_recovery_run(session, &row, error);
     for (const struct pending *pending = run->pending; pending && status == MOS_OK; pending = pending->next) {
-        struct mos_journal_entry entry = {.run_id = run->id,
-                                          .time_unix_ns = mos_now_unix_ns(),
-                                          .kind = pending->kind,
-                                          .content = {pending->data, pending->size_bytes}};
+        struct mos_journal_entry entry = {
+            .run_id = run->id, .time_unix_ns = mos_now_unix_ns(), .kind = pending->kind, .content = {pending->data, pending->size_bytes}};
         status = mos_catalog_add_journal(session, &entry, error);
     }
     if (status == MOS_OK) {

@@ -1,4 +1,5 @@
-// Telling people: what becomes of a run reaches its contacts and, where it went wrong, the alerts, in one transaction with what it tells of.
+// Telling people: what becomes of a run reaches its contacts and, where it went wrong, the alerts, in one transaction with what it tells
+// of.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,7 +64,8 @@ static mos_status tell_by_webhook(mos_catalog_session *session, const struct run
         mos_json_append_text(&body, pairs[i][1]);
     }
     mos_buffer_append_byte(&body, '}');
-    const struct mos_outgoing message = {.receiver = "webhook", .subject = "recovery", .body = mos_buffer_text(&body), .reference = run->id};
+    const struct mos_outgoing message = {
+        .receiver = "webhook", .subject = "recovery", .body = mos_buffer_text(&body), .reference = run->id};
     return mos_delivery_add_in(session, &message, error);
 }
 

@@ -104,8 +104,8 @@ RECOVERY_HANDLER(list_executions, ListExecutionsRequest, ListExecutionsResponse)
     size_t count = 0;
     const struct mos_recovery_filter filter = {request->plan_id, false, (int)request->status};
     const struct mos_page page = {request->page_size, request->page_token};
-    mos_status status = mos_check_enum("status", (int)request->status, MOSAAJII__BACKUP__V1__EXECUTION__STATUS__CANCELLED, true, EXECUTION_WORDS,
-                                       mos_call_error(call));
+    mos_status status = mos_check_enum("status", (int)request->status, MOSAAJII__BACKUP__V1__EXECUTION__STATUS__CANCELLED, true,
+                                       EXECUTION_WORDS, mos_call_error(call));
     status = status ? status : list_runs(call, &filter, &page, &rows, &count, &response->next_page_token);
     response->executions = status ? NULL : mos_arena_array(arena, execution *, count);
     for (size_t i = 0; i < count && status == MOS_OK; i++) {
@@ -126,7 +126,8 @@ RECOVERY_HANDLER(list_test_results, ListTestResultsRequest, ListTestResultsRespo
     response->tests = status ? NULL : mos_arena_array(arena, test_result *, count);
     for (size_t i = 0; i < count && status == MOS_OK; i++) {
         execution *record = NULL;
-        status = response->tests ? mos_recovery_unpack(&rows[i], arena, &record, &response->tests[i], mos_call_error(call)) : mos_fail_memory(call);
+        status = response->tests ? mos_recovery_unpack(&rows[i], arena, &record, &response->tests[i], mos_call_error(call))
+                                 : mos_fail_memory(call);
         response->n_tests += status == MOS_OK;
     }
     return status;
@@ -139,8 +140,8 @@ RECOVERY_HANDLER(get_report, GetReportRequest, Report) {
     bool html = request->format == MOSAAJII__BACKUP__V1__GET_REPORT_REQUEST__FORMAT__HTML;
     mos_status status = mos_check_id("executionId", request->execution_id, error);
     status = status ? status
-                    : mos_check_enum("format", (int)request->format, MOSAAJII__BACKUP__V1__GET_REPORT_REQUEST__FORMAT__HTML, true, "JSON or HTML",
-                                     error);
+                    : mos_check_enum("format", (int)request->format, MOSAAJII__BACKUP__V1__GET_REPORT_REQUEST__FORMAT__HTML, true,
+                                     "JSON or HTML", error);
     status = status ? status : mos_catalog_read_begin(services->catalog, &session, error);
     return status ? status : mos_recovery_report(session, request->execution_id, html, mos_call_arena(call), response, error);
 }
@@ -222,7 +223,7 @@ static mos_status send_round(struct mos_call *call, const char *run_id, int64_t 
     }
     for (size_t i = 0; i < *out_count && status == MOS_OK; i++) {
         execution_event *event = mosaajii__backup__v1__execution_event__unpack(mos_arena_allocator(arena), entries[i].content.size_bytes,
-                                                                              entries[i].content.data);
+                                                                               entries[i].content.data);
         if (!event) {
             return mos_fail(error, MOS_DATA_LOSS, "an entry of the journal cannot be read from the catalog");
         }
@@ -255,7 +256,8 @@ mos_status mos_recovery_service_watch_execution(struct mos_call *call, const Mos
     last.seconds_left = -1;
     mos_status status = mos_check_id("executionId", request->execution_id, error);
     if (status == MOS_OK && after < 0) {
-        status = mos_fail_field(error, "afterSequence", "afterSequence is %lld; allowed is 0 or the sequence of an event", (long long)after);
+        status =
+            mos_fail_field(error, "afterSequence", "afterSequence is %lld; allowed is 0 or the sequence of an event", (long long)after);
     }
     const int64_t beat_ns = MOS_RECOVERY_HEARTBEAT_SECONDS * MOS_NS_PER_SECOND;
     struct watcher watcher = {call, mos_now_monotonic_ns() + beat_ns};

@@ -66,7 +66,8 @@ RECOVERY_HANDLER(delete_plan, DeletePlanRequest, DeletePlanResponse) {
     mos_status status = mos_check_id("planId", request->plan_id, error);
     status = status ? status : mos_plan_remove(services->catalog, request->plan_id, error);
     if (status == MOS_OK) {
-        response->message = mos_arena_printf(mos_call_arena(call), "The plan %s is deleted; its executions and tests are kept", request->plan_id);
+        response->message =
+            mos_arena_printf(mos_call_arena(call), "The plan %s is deleted; its executions and tests are kept", request->plan_id);
     }
     return status;
 }
@@ -87,9 +88,10 @@ RECOVERY_HANDLER(suggest_plan, SuggestPlanRequest, Plan) {
     const struct mos_plan_sources sources = mos_recovery_sources(services->recovery);
     const struct mos_plan_defaults defaults = mos_recovery_defaults(services->recovery);
     if (!sources.files && !sources.configuration && !sources.databases) {
-        return mos_fail(mos_call_error(call), MOS_FAILED_PRECONDITION,
-                        "nothing is configured that a plan could bring back: neither BACKUP_FILES_PATHS, BACKUP_CONFIG_PATHS nor DATABASE_URL "
-                        "is set");
+        return mos_fail(
+            mos_call_error(call), MOS_FAILED_PRECONDITION,
+            "nothing is configured that a plan could bring back: neither BACKUP_FILES_PATHS, BACKUP_CONFIG_PATHS nor DATABASE_URL "
+            "is set");
     }
     return answer_plan(call, mos_plan_suggest(&sources, &defaults, mos_call_arena(call)), response);
 }
@@ -98,9 +100,11 @@ RECOVERY_HANDLER(list_plans, ListPlansRequest, ListPlansResponse) {
     struct mos_services *services = mos_call_user(call);
     struct mos_error *error = mos_call_error(call);
     mos_arena *arena = mos_call_arena(call);
-    mos_status status = mos_check_enum("priority", (int)request->priority, MOSAAJII__BACKUP__V1__PLAN__PRIORITY__LOW, true, PRIORITY_WORDS, error);
+    mos_status status =
+        mos_check_enum("priority", (int)request->priority, MOSAAJII__BACKUP__V1__PLAN__PRIORITY__LOW, true, PRIORITY_WORDS, error);
     if (status == MOS_OK) {
-        status = mos_check_enum("status", (int)request->status, MOSAAJII__BACKUP__V1__PLAN__STATUS__NEEDS_UPDATE, true, PLAN_STATUS_WORDS, error);
+        status = mos_check_enum("status", (int)request->status, MOSAAJII__BACKUP__V1__PLAN__STATUS__NEEDS_UPDATE, true, PLAN_STATUS_WORDS,
+                                error);
     }
     MOS_CLEANUP_READ mos_catalog_session *session = NULL;
     status = status ? status : mos_catalog_read_begin(services->catalog, &session, error);
