@@ -5,9 +5,9 @@ set -euo pipefail
 packages=(
   # build
   gcc libc6-dev cmake ninja-build pkg-config protobuf-compiler libprotoc-dev protobuf-c-compiler libprotobuf-c-dev grpc-proto
-  libgrpc-dev android-libboringssl-dev libzstd-dev libsqlite3-dev libsodium-dev libcurl4-openssl-dev
+  libgrpc-dev android-libboringssl-dev libzstd-dev libsqlite3-dev libsodium-dev libcurl4-openssl-dev libmicrohttpd-dev
   # tests
-  libcunit1-dev python3 python3-venv sqlite3 rsync acl attr openssl binutils git ca-certificates chromium
+  libcunit1-dev python3 python3-venv sqlite3 rsync acl attr openssl binutils git ca-certificates chromium prometheus
   # database servers and their programs, which the tests start themselves
   postgresql postgresql-client mariadb-server mariadb-client
   # lint, fuzz

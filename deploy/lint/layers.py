@@ -22,6 +22,7 @@ RULES = {
     "control/offsite": {"control/alert", "control/job", "control/audit", "control/catalog", "common"},
     "control/schedule": {"control/alert", "control/job", "control/audit", "control/catalog", "common"},
     "control/dr": {"control/offsite", "control/schedule", "control/alert", "control/job", "control/audit", "control/catalog", "common"},
+    "control/metrics": {"control/rpc", "control/alert", "control/job", "control/audit", "control/catalog", "common"},
     "control/rpc": {"common"},
     "control/service": {
         "control/rpc",
@@ -38,6 +39,7 @@ RULES = {
     },
     "control": {
         "control/service",
+        "control/metrics",
         "control/rpc",
         "control/access",
         "control/job",
@@ -66,6 +68,7 @@ LIBRARIES = {
     "curl/": {"control/offsite", "control/alert", "control/key", "control/dr"},
     "openssl/": {"engine/crypto"},
     "sodium.h": {"control/access", "control/audit", "control/key", "control/alert", "control/offsite", "control/dr"},
+    "microhttpd.h": {"control/metrics"},
     "zstd.h": {"engine/chunk", "engine/repo", "engine/pipeline"},
 }
 

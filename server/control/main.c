@@ -26,6 +26,7 @@
 #include "control/job/queue.h"
 #include "control/job/readiness.h"
 #include "control/key/kms.h"
+#include "control/metrics/metrics.h"
 #include "control/rpc/rpc.h"
 #include "control/service/service.h"
 
@@ -63,6 +64,7 @@ struct program {
     struct mos_key_keeper keeper;
     mos_readiness *readiness;
     mos_watch *watch;
+    mos_metrics *metrics;
     mos_access *access;
     mos_queue *queue;
     mos_recovery *recovery;
@@ -131,6 +133,12 @@ static mos_status check_settings(const mos_settings *settings, struct mos_error 
                               "MOSAAJII_LISTEN is %s: without TLS (MOSAAJII_TLS_CERT, MOSAAJII_TLS_KEY) only a "
                               "loopback address is allowed",
                               listen);
+    }
+    const char *metrics = mos_setting_text(settings, MOS_SETTING_MOSAAJII_METRICS_LISTEN);
+    if (*metrics && !is_loopback(metrics)) {
+        return mos_fail_field(error, "MOSAAJII_METRICS_LISTEN",
+                              "MOSAAJII_METRICS_LISTEN is %s: metrics are served without a token, so only a loopback address is allowed",
+                              metrics);
     }
     if (jobs < 1 || jobs > MOST_JOBS) {
         return mos_fail_field(error, "MOSAAJII_MAX_JOBS", "MOSAAJII_MAX_JOBS is %lld; allowed is 1 to %d", (long long)jobs, MOST_JOBS);
@@ -342,6 +350,8 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
     if (status != MOS_OK) {
         return status;
     }
+    program->metrics = mos_metrics_create(program->catalog, program->watch, mos_setting_text(settings, MOS_SETTING_MOSAAJII_REPOSITORY));
+    mos_rpc_server_intercept(program->server, &mos_metrics_interceptor, program->metrics);
     mos_rpc_server_intercept(program->server, &mos_rpc_log_calls, NULL);
     mos_rpc_server_intercept(program->server, &mos_trail_interceptor, program->trail);
     mos_rpc_server_intercept(program->server, &mos_access_interceptor, program->access);
@@ -369,6 +379,9 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
     if (status == MOS_OK) {
         status = mos_watch_start(program->watch, program->queue, error);
     }
+    if (status == MOS_OK && mos_setting_is_set(settings, MOS_SETTING_MOSAAJII_METRICS_LISTEN)) {
+        status = mos_metrics_start(program->metrics, mos_setting_text(settings, MOS_SETTING_MOSAAJII_METRICS_LISTEN), error);
+    }
     if (status == MOS_OK) {
         status = mos_recovery_start(program->recovery, error);
     }
@@ -385,6 +398,7 @@ static void tear_down(struct program *program) {
     if (program->recovery) {
         mos_recovery_stop(program->recovery);
     }
+    mos_metrics_stop(program->metrics);
     mos_watch_stop(program->watch);
     if (program->queue) {
         mos_queue_stop(program->queue);
@@ -395,6 +409,7 @@ static void tear_down(struct program *program) {
     }
     mos_recovery_destroy(program->recovery);
     mos_queue_destroy(program->queue);
+    mos_metrics_destroy(program->metrics);
     mos_watch_destroy(program->watch);
     mos_access_destroy(program->access);
     if (program->trail) {

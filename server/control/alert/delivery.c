@@ -86,8 +86,11 @@ static mos_status send_with_id(mos_delivery *delivery, const char *id, const cha
     if (status != MOS_OK) {
         return status;
     }
-    const struct mos_letter letter = {
-        .id = id, .address = is_mail(receiver) ? receiver + sizeof(mail_scheme) - 1 : "", .subject = subject, .body = body};
+    const struct mos_letter letter = {.id = id,
+                                      .address = is_mail(receiver) ? receiver + sizeof(mail_scheme) - 1 : "",
+                                      .subject = subject,
+                                      .body = body,
+                                      .stopping = &delivery->stopping};
     return (is_mail(receiver) ? mos_mail_send : mos_webhook_send)(&delivery->options, &letter, error);
 }
 

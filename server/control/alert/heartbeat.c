@@ -20,7 +20,8 @@ static bool is_alive(mos_monitor *monitor, int64_t now_ns) {
 static void beat(mos_monitor *monitor, bool *failing) {
     const char *const headers[] = {NULL};
     struct mos_error error;
-    bool failed = mos_http_send(monitor->options.delivery, monitor->options.heartbeat_url, headers, NULL, &error) != MOS_OK;
+    bool failed =
+        mos_http_send(monitor->options.delivery, monitor->options.heartbeat_url, headers, NULL, &monitor->stopping, &error) != MOS_OK;
     // Once each time it changes: the watcher itself tells people.
     if (failed && !*failing) {
         mos_log_warning("the heartbeat does not reach its watcher", MOS_TEXT("reason", error.message));

@@ -10,7 +10,7 @@
 #include "common/clock.h"
 #include "control/alert/delivery_internal.h"
 
-enum { CONNECT_TIMEOUT_MS = 10000, LINE_BYTES = 76, LONGEST_ADDRESS = 254, SUBJECT_PART_BYTES = 42 };
+enum { LINE_BYTES = 76, LONGEST_ADDRESS = 254, SUBJECT_PART_BYTES = 42 };
 
 bool mos_mail_address_valid(const char *address) {
     size_t length = strlen(address);
@@ -130,6 +130,7 @@ mos_status mos_mail_send(const struct mos_delivery_options *options, const struc
     mos_buffer_printf(&to, "<%s>", letter->address);
     write_letter(options, letter, &text);
     struct reading reading = {&text, 0};
+    struct mos_transfer_guard guard = {.stopping = letter->stopping};
     struct curl_slist *receivers = curl_slist_append(NULL, mos_buffer_text(&to));
     curl_easy_setopt(curl, CURLOPT_URL, mos_buffer_text(&url));
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
@@ -139,10 +140,7 @@ mos_status mos_mail_send(const struct mos_delivery_options *options, const struc
     curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
     curl_easy_setopt(curl, CURLOPT_READFUNCTION, give);
     curl_easy_setopt(curl, CURLOPT_READDATA, &reading);
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)options->timeout_ms);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS,
-                     (long)(options->timeout_ms < CONNECT_TIMEOUT_MS ? options->timeout_ms : CONNECT_TIMEOUT_MS));
+    mos_transfer_guard(curl, options, &guard);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, reason);
     if (*options->ca_file) {
         curl_easy_setopt(curl, CURLOPT_CAINFO, options->ca_file);

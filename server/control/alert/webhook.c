@@ -11,7 +11,7 @@
 #include "common/id.h"
 #include "control/alert/delivery_internal.h"
 
-enum { ANSWER_KEPT_BYTES = 200, CONNECT_TIMEOUT_MS = 10000 };
+enum { ANSWER_KEPT_BYTES = 200, CONNECT_TIMEOUT_MS = 10000, STOP_GRACE_SECONDS = 3 };
 
 static void start_curl(void) {
     curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -55,11 +55,35 @@ static mos_status judge(long code, struct mos_buffer *answer, struct mos_error *
     return mos_fail(error, status, "the receiver answers %ld%s%s", code, answer->size_bytes > 0 ? ": " : "", mos_buffer_text(answer));
 }
 
+static int look_at_stop(void *argument, curl_off_t down_total, curl_off_t down, curl_off_t up_total, curl_off_t up) {
+    struct mos_transfer_guard *guard = argument;
+    (void)down_total, (void)down, (void)up_total, (void)up;
+    if (!guard->stopping || !atomic_load(guard->stopping)) {
+        return 0;
+    }
+    int64_t now_ns = mos_now_monotonic_ns();
+    guard->stopped_at_ns = guard->stopped_at_ns ? guard->stopped_at_ns : now_ns;
+    return now_ns - guard->stopped_at_ns > STOP_GRACE_SECONDS * MOS_NS_PER_SECOND;
+}
+
+void mos_transfer_guard(void *curl, const struct mos_delivery_options *options, struct mos_transfer_guard *guard) {
+    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)options->timeout_ms);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS,
+                     (long)(options->timeout_ms < CONNECT_TIMEOUT_MS ? options->timeout_ms : CONNECT_TIMEOUT_MS));
+    // Also of the goodbye of a mail server, to which no other bound applies.
+    curl_easy_setopt(curl, CURLOPT_SERVER_RESPONSE_TIMEOUT, (long)(options->timeout_ms / 1000 + 1));
+    curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, look_at_stop);
+    curl_easy_setopt(curl, CURLOPT_XFERINFODATA, guard);
+    curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+}
+
 mos_status mos_http_send(const struct mos_delivery_options *options, const char *url, const char *const *headers, const char *body,
-                         struct mos_error *error) {
+                         const atomic_bool *stopping, struct mos_error *error) {
     mos_curl_start();
     CURL *curl = curl_easy_init();
     struct curl_slist *list = NULL;
+    struct mos_transfer_guard guard = {.stopping = stopping};
     MOS_CLEANUP_BUFFER struct mos_buffer answer = MOS_BUFFER_INIT(0);
     if (!curl) {
         return mos_fail(error, MOS_INTERNAL, "libcurl does not start");
@@ -71,10 +95,7 @@ mos_status mos_http_send(const struct mos_delivery_options *options, const char 
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, list);
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "mosaajii-server/" MOSAAJII_VERSION);
-    curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)options->timeout_ms);
-    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS,
-                     (long)(options->timeout_ms < CONNECT_TIMEOUT_MS ? options->timeout_ms : CONNECT_TIMEOUT_MS));
+    mos_transfer_guard(curl, options, &guard);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer);
     if (*options->ca_file) {
@@ -120,5 +141,5 @@ mos_status mos_webhook_send(const struct mos_delivery_options *options, const st
     snprintf(lines[1], sizeof(lines[1]), "X-Mosaajii-Timestamp: %s", timestamp);
     snprintf(lines[2], sizeof(lines[2]), "X-Mosaajii-Signature: sha256=%s", signature);
     const char *const headers[] = {"Content-Type: application/json", lines[0], lines[1], lines[2], NULL};
-    return mos_http_send(options, options->webhook_url, headers, letter->body, error);
+    return mos_http_send(options, options->webhook_url, headers, letter->body, letter->stopping, error);
 }

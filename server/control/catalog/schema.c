@@ -122,7 +122,11 @@ static const char *const steps[] = {
     "CREATE INDEX backups_status ON backups(status, created_at_ns, id);"
     "CREATE INDEX backups_verified ON backups(verified_at_ns) WHERE encrypted_checksum <> '' AND damaged = 0;"
     "CREATE INDEX jobs_kind ON jobs(kind, created_at_ns, id);"
-    "CREATE INDEX jobs_status ON jobs(status, created_at_ns, id);",
+    "CREATE INDEX jobs_status ON jobs(status, created_at_ns, id);"
+    // For counting without reading the rows themselves.
+    "CREATE INDEX backups_figures ON backups(type, status, size, encrypted_size);"
+    "CREATE INDEX jobs_figures ON jobs(kind, status, started_at_ns, completed_at_ns);"
+    "CREATE INDEX alerts_open_severity ON alerts(severity) WHERE resolved_at_ns = 0;",
 
     // 5
     // Recovery plans and their runs. The journal is only ever added to, and numbered with the events.

@@ -109,6 +109,7 @@ BACKUP_HANDLER(check_repository, CheckRepositoryRequest, Job);
 BACKUP_HANDLER(list_jobs, ListJobsRequest, ListJobsResponse);
 BACKUP_HANDLER(get_job, GetJobRequest, Job);
 BACKUP_HANDLER(cancel_job, CancelJobRequest, Job);
+BACKUP_HANDLER(get_analytics, GetAnalyticsRequest, Analytics);
 mos_status mos_backup_service_watch_backup(struct mos_call *call, const Mosaajii__Backup__V1__WatchBackupRequest *request);
 mos_status mos_backup_service_watch_job(struct mos_call *call, const Mosaajii__Backup__V1__WatchJobRequest *request);
 

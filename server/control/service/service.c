@@ -24,6 +24,7 @@ static const struct mosaajii_backup_v1_backup_service backup_service = {
     .get_job = mos_backup_service_get_job,
     .cancel_job = mos_backup_service_cancel_job,
     .watch_job = mos_backup_service_watch_job,
+    .get_analytics = mos_backup_service_get_analytics,
 };
 static const struct mosaajii_backup_v1_admin_service admin_service = {
     .list_keys = mos_admin_service_list_keys,
