@@ -51,7 +51,7 @@ static mos_status tell_by_mail(mos_catalog_session *session, const struct run *r
 static mos_status tell_by_webhook(mos_catalog_session *session, const struct run *run, const char *occasion, const char *text,
                                   struct mos_error *error) {
     MOS_CLEANUP_BUFFER struct mos_buffer body = MOS_BUFFER_INIT(0);
-    const char *const pairs[][2] = {{"type", "recovery"},
+    const char *const pairs[][2] = {{"event", "RECOVERY"},
                                     {"occasion", occasion},
                                     {"executionId", run->id},
                                     {"planId", run->state->plan->id},
