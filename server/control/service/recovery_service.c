@@ -116,10 +116,13 @@ RECOVERY_HANDLER(list_plans, ListPlansRequest, ListPlansResponse) {
         status = mos_catalog_list_plans(session, (int)request->priority, (int)request->status, &page, arena, &rows, &count, &next, error);
     }
     response->plans = status ? NULL : mos_arena_array(arena, mos_plan *, count);
+    if (status == MOS_OK && !response->plans) {
+        status = mos_fail_memory(call);
+    }
     for (size_t i = 0; i < count && status == MOS_OK; i++) {
         mos_plan *plan = NULL;
-        status = response->plans ? mos_plan_unpack(&rows[i], arena, &plan, error) : mos_fail_memory(call);
-        if (status == MOS_OK) {
+        status = mos_plan_unpack(&rows[i], arena, &plan, error);
+        if (status == MOS_OK && plan) {
             answer_plan(call, plan, plan);
             response->plans[response->n_plans++] = plan;
         }
