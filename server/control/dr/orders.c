@@ -178,6 +178,10 @@ mos_status mos_recovery_order(mos_recovery *recovery, enum mos_run_order order, 
         return mos_fail_field(error, "note", "note must say why the step is skipped");
     }
     pthread_mutex_lock(&recovery->mutex);
+    if (recovery->stopping) {
+        pthread_mutex_unlock(&recovery->mutex);
+        return mos_fail(error, MOS_UNAVAILABLE, "the server is stopping");
+    }
     struct run *run = recovery_find(recovery, run_id);
     if (!run || run->ended) {
         pthread_mutex_unlock(&recovery->mutex);

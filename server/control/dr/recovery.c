@@ -447,18 +447,19 @@ void mos_recovery_stop(mos_recovery *recovery) {
             }
         }
         struct mos_error error;
+        // Calls may still come, and must not find what is being taken apart.
         pthread_mutex_lock(&recovery->mutex);
         run_collect(recovery, run);
         if (run->pending) {
             run_save(recovery, run, &error);
         }
+        recovery->runs = run->next;
         pthread_mutex_unlock(&recovery->mutex);
         for (size_t i = 0; i < run->attempt_count; i++) {
             if (run->attempts[i]) {
                 attempt_destroy(run->attempts[i]);
             }
         }
-        recovery->runs = run->next;
         run_destroy(run);
     }
 }
