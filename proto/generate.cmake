@@ -3,6 +3,7 @@
 #   mos_proto_wkt      google.protobuf.Timestamp and what the plugin reads
 #   mos_proto_engine   messages between server and engine
 #   mos_proto_backup   messages of the public API
+#   mos_proto_recovery what the server keeps of recovery runs
 #   mos_proto_grpc     health, reflection and status messages
 #   mos_proto_server   typed server tables of the public API, and its descriptor set
 #   mos_proto_client   typed client stubs of the public API
@@ -65,6 +66,8 @@ mos_generate(engine KIND message FILES mosaajii/engine/v1/engine.proto mosaajii/
 mos_proto_library(mos_proto_engine SOURCES ${engine})
 mos_generate(backup KIND message FILES ${MOS_PUBLIC_PROTOS})
 mos_proto_library(mos_proto_backup SOURCES ${backup} LINK mos_proto_wkt)
+mos_generate(recovery KIND message FILES mosaajii/recovery/v1/run.proto)
+mos_proto_library(mos_proto_recovery SOURCES ${recovery} LINK mos_proto_backup)
 
 # The plugin
 add_library(mos_plugin STATIC ${CMAKE_CURRENT_LIST_DIR}/plugin/generate.c)

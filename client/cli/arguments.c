@@ -14,10 +14,13 @@ static const struct mos_option common_options[] = {
     {0},
 };
 
-static const struct mos_option *find_letter(char letter) {
-    for (const struct mos_option *option = common_options; option->name; option++) {
-        if (option->letter == letter) {
-            return option;
+static const struct mos_option *find_letter(const struct mos_command *command, char letter) {
+    const struct mos_option *const lists[] = {command->options, common_options};
+    for (size_t i = 0; i < 2; i++) {
+        for (const struct mos_option *option = lists[i]; option && option->name; option++) {
+            if (option->letter == letter) {
+                return option;
+            }
         }
     }
     return NULL;
@@ -122,7 +125,7 @@ static mos_status parse_option(struct mos_arguments *out, mos_arena *arena, int 
             return refuse_option(out->command, arena, name, length, error);
         }
     } else {
-        option = find_letter(text[1]);
+        option = find_letter(out->command, text[1]);
         if (!option) {
             return mos_fail(error, MOS_INVALID_ARGUMENT, "%s is no option of \"%s\"; see %s --help", text,
                             mos_command_text(arena, out->command), mos_command_text(arena, out->command));

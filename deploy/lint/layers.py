@@ -21,7 +21,7 @@ RULES = {
     "control/alert": {"control/job", "control/audit", "control/catalog", "common"},
     "control/offsite": {"control/alert", "control/job", "control/audit", "control/catalog", "common"},
     "control/schedule": {"control/alert", "control/job", "control/audit", "control/catalog", "common"},
-    "control/dr": {"control/offsite", "control/alert", "control/job", "control/audit", "control/catalog", "common"},
+    "control/dr": {"control/offsite", "control/schedule", "control/alert", "control/job", "control/audit", "control/catalog", "common"},
     "control/metrics": {"control/rpc", "control/alert", "control/job", "control/audit", "control/catalog", "common"},
     "control/rpc": {"common"},
     "control/service": {
@@ -65,7 +65,7 @@ RULES = {
 LIBRARIES = {
     "grpc/": {"control/rpc", "lib"},
     "sqlite3.h": {"control/catalog", "engine/source"},
-    "curl/": {"control/offsite", "control/alert", "control/key"},
+    "curl/": {"control/offsite", "control/alert", "control/key", "control/dr"},
     # BoringSSL's in the engine; OpenSSL's, which libcurl brings, in control/offsite.
     "openssl/": {"engine/crypto", "control/offsite"},
     "libssh2": {"control/offsite"},
@@ -78,7 +78,8 @@ LIBRARIES = {
 # Generated headers: which of them a folder may see.
 GENERATED = {
     "mosaajii/engine/": ("engine", "control/job", "control/alert", "control/offsite", "control/dr", "control/service", "control"),
-    "mosaajii/backup/": ("control/service", "control/access", "control/rpc", "control/job", "control", "lib", "cli"),
+    "mosaajii/backup/": ("control/service", "control/access", "control/rpc", "control/job", "control/dr", "control", "lib", "cli"),
+    "mosaajii/recovery/": ("control/dr", "control/service"),
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]', re.M)

@@ -22,6 +22,7 @@
 #include "control/access/access.h"
 #include "control/alert/watch.h"
 #include "control/catalog/catalog.h"
+#include "control/dr/recovery.h"
 #include "control/job/queue.h"
 #include "control/job/readiness.h"
 #include "control/key/kms.h"
@@ -77,6 +78,7 @@ struct program {
     mos_queue *queue;
     struct mos_engine engine;
     mos_offsite *offsite;
+    mos_recovery *recovery;
     mos_rpc_server *server;
     struct mos_services services;
 };
@@ -397,6 +399,8 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
     mos_rpc_server_intercept(program->server, &mos_access_interceptor, program->access);
     const struct mos_scheduler_options scheduler_options = mos_scheduler_options_of(&program->services, program->catalog, settings);
     program->scheduler = mos_scheduler_create(&scheduler_options);
+    program->recovery =
+        mos_recovery_create(&(struct mos_recovery_options){settings, program->catalog, program->queue, mos_trail_sign, program->trail});
     program->services = (struct mos_services){.settings = settings,
                                               .catalog = program->catalog,
                                               .queue = program->queue,
@@ -406,6 +410,7 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
                                               .kms = program->kms,
                                               .watch = program->watch,
                                               .scheduler = program->scheduler,
+                                              .recovery = program->recovery,
                                               .started_at_unix_ns = mos_now_unix_ns()};
     status = mos_services_add(program->server, &program->services, error);
     if (status == MOS_OK) {
@@ -424,6 +429,9 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
         status = mos_metrics_start(program->metrics, mos_setting_text(settings, MOS_SETTING_MOSAAJII_METRICS_LISTEN), error);
     }
     if (status == MOS_OK) {
+        status = mos_recovery_start(program->recovery, error);
+    }
+    if (status == MOS_OK) {
         status =
             mos_readiness_start(&program->readiness, program->queue, program->catalog,
                                 mos_setting_number(settings, MOS_SETTING_KEY_ROTATION_DAYS), mos_watch_readiness(program->watch), error);
@@ -439,6 +447,9 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
 
 static void tear_down(struct program *program) {
     mos_readiness_stop(program->readiness);
+    if (program->recovery) {
+        mos_recovery_stop(program->recovery);
+    }
     mos_metrics_stop(program->metrics);
     mos_watch_stop(program->watch);
     mos_scheduler_stop(program->scheduler);
@@ -452,6 +463,7 @@ static void tear_down(struct program *program) {
     }
     mos_scheduler_destroy(program->scheduler);
     mos_offsite_destroy(program->offsite);
+    mos_recovery_destroy(program->recovery);
     mos_queue_destroy(program->queue);
     mos_metrics_destroy(program->metrics);
     mos_watch_destroy(program->watch);

@@ -270,20 +270,41 @@ PLAN = {
 
 
 def test_plans(rest, backup):
-    record = needs(rest.post("/api/disaster-recovery/plans", PLAN)).data(201)
+    record = rest.post("/api/disaster-recovery/plans", PLAN).data(201)
     contract.check(record, contract.PLAN)
+    assert record["status"] == "ACTIVE" and record["steps"][0]["command"] == "restore_backup:CONFIGURATION" and record["lastTestedAt"] is None
     rows = rest.get("/api/disaster-recovery/plans").data()
     contract.check(rows, [contract.PLAN])
     assert record["id"] in {row["id"] for row in rows}
-    assert record["id"] in {row["id"] for row in rest.get("/api/disaster-recovery/plans?priority=HIGH").data()}
+    assert record["id"] in {row["id"] for row in rest.get("/api/disaster-recovery/plans?priority=HIGH&status=ACTIVE").data()}
     assert record["id"] not in {row["id"] for row in rest.get("/api/disaster-recovery/plans?priority=LOW").data()}
+    for wrong in ("priority=URGENT", "status=WRONG"):
+        rest.get(f"/api/disaster-recovery/plans?{wrong}").error("INVALID_ARGUMENT")
     execution = rest.post(f"/api/disaster-recovery/plans/{record['id']}/execute", {"reason": "drill"}).data(201)
     contract.check(execution, contract.EXECUTION)
-    contract.check(rest.get(f"/api/disaster-recovery/executions/{execution['id']}").data(), contract.EXECUTION)
-    test = rest.post(f"/api/disaster-recovery/plans/{record['id']}/test", {"environment": "ISOLATED"})
-    if test.status == 201:
-        contract.check(test.data(201), contract.TEST)
-    contract.check(rest.get(f"/api/disaster-recovery/tests?planId={record['id']}").data(), [contract.TEST])
+    assert execution["status"] == "PENDING" and execution["planId"] == record["id"] and execution["reason"] == "drill"
+    path = f"/api/disaster-recovery/executions/{execution['id']}"
+    wait_until(lambda: rest.get(path).data()["currentStep"] == "s2", "the second step waits for a person")
+    running = rest.get(path).data()
+    contract.check(running, contract.EXECUTION)
+    assert running["status"] == "IN_PROGRESS" and running["completedSteps"] == ["s1"] and running["logs"]
+    rest.post(f"{path}/steps/s2/approve", {"note": "fine"}).data()
+    response = rest.open("GET", f"{path}/watch", headers={"Accept": "text/event-stream"})
+    numbers = [int(line.split(b":")[1]) for line in response if line.startswith(b"id:")]
+    response.owner.close()
+    assert numbers == sorted(set(numbers)) and numbers
+    done = rest.get(path).data()
+    contract.check(done, contract.EXECUTION)
+    assert done["status"] == "COMPLETED" and done["metrics"]["actualRTO"] > 0 and done["metrics"]["successRate"] == 100
+    assert rest.get(f"{path}/report").data()["contentType"] == "application/json"
+    test = rest.post(f"/api/disaster-recovery/plans/{record['id']}/test", {"environment": "ISOLATED"}).data(201)
+    contract.check(test, contract.TEST)
+    assert test["overallStatus"] == "RUNNING" and test["environment"] == "ISOLATED"
+    wait_until(lambda: rest.get(f"/api/disaster-recovery/tests/{test['id']}").data()["overallStatus"] != "RUNNING", "the test ends")
+    rows = rest.get(f"/api/disaster-recovery/tests?planId={record['id']}").data()
+    contract.check(rows, [contract.TEST])
+    assert [row["id"] for row in rows] == [test["id"]] and rows[0]["overallStatus"] == "RAN" and rows[0]["nextTestDate"]
+    assert rest.call("DELETE", f"/api/disaster-recovery/plans/{record['id']}").json["success"] is True
 
 
 @pytest.mark.parametrize(

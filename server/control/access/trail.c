@@ -401,6 +401,13 @@ void mos_trail_destroy(mos_trail *trail) {
 
 // ---- Adding ----
 
+bool mos_trail_sign(void *trail, const uint8_t *data, size_t size_bytes, uint8_t out_signature[MOS_AUDIT_SIGNATURE_BYTES],
+                    uint8_t out_public_key[MOS_AUDIT_PUBLIC_KEY_BYTES]) {
+    // Read only since it was made.
+    mos_audit_sign_bytes(data, size_bytes, ((const mos_trail *)trail)->secret, out_signature, out_public_key);
+    return true;
+}
+
 mos_catalog *mos_trail_catalog(mos_trail *trail) {
     return trail->catalog;
 }

@@ -29,6 +29,10 @@ mos_status mos_trail_checkpoint(mos_trail *trail, struct mos_error *error);
 // All entries, all checkpoints of the catalog and of the folder.
 mos_status mos_trail_verify(mos_trail *trail, struct mos_audit_verifier *out, struct mos_error *error);
 
+// Signs any bytes with the key of the trail. For whoever is given it as a function; `trail` is the mos_trail.
+bool mos_trail_sign(void *trail, const uint8_t *data, size_t size_bytes, uint8_t out_signature[MOS_AUDIT_SIGNATURE_BYTES],
+                    uint8_t out_public_key[MOS_AUDIT_PUBLIC_KEY_BYTES]);
+
 mos_catalog *mos_trail_catalog(mos_trail *trail);
 
 // The user is the mos_trail. Records every call that changes something or reads secrets, and every refusal. Add it before the one that

@@ -161,6 +161,17 @@ bool mos_audit_signed(const struct mos_audit_checkpoint *checkpoint) {
     return crypto_sign_verify_detached(checkpoint->signature, part.bytes, sizeof(part.bytes), checkpoint->public_key) == 0;
 }
 
+void mos_audit_sign_bytes(const void *data, size_t size_bytes, const uint8_t secret[MOS_AUDIT_SECRET_KEY_BYTES],
+                          uint8_t out_signature[MOS_AUDIT_SIGNATURE_BYTES], uint8_t out_public_key[MOS_AUDIT_PUBLIC_KEY_BYTES]) {
+    crypto_sign_ed25519_sk_to_pk(out_public_key, secret);
+    crypto_sign_detached(out_signature, NULL, data, size_bytes, secret);
+}
+
+bool mos_audit_bytes_signed(const void *data, size_t size_bytes, const uint8_t signature[MOS_AUDIT_SIGNATURE_BYTES],
+                            const uint8_t public_key[MOS_AUDIT_PUBLIC_KEY_BYTES]) {
+    return crypto_sign_verify_detached(signature, data, size_bytes, public_key) == 0;
+}
+
 void mos_audit_encode_checkpoint(const struct mos_audit_checkpoint *checkpoint, uint8_t out_object[MOS_AUDIT_OBJECT_BYTES]) {
     uint8_t *next = out_object;
     memcpy(next, OBJECT_MAGIC, 6);

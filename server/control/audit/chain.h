@@ -70,6 +70,11 @@ bool mos_audit_new_key(uint8_t out_secret[MOS_AUDIT_SECRET_KEY_BYTES]);
 void mos_audit_sign(struct mos_audit_checkpoint *checkpoint, const uint8_t secret[MOS_AUDIT_SECRET_KEY_BYTES]);
 // Whether the signature is that of the public key in it. Whose key it is, is another question.
 bool mos_audit_signed(const struct mos_audit_checkpoint *checkpoint);
+// The same for any bytes, as a report.
+void mos_audit_sign_bytes(const void *data, size_t size_bytes, const uint8_t secret[MOS_AUDIT_SECRET_KEY_BYTES],
+                          uint8_t out_signature[MOS_AUDIT_SIGNATURE_BYTES], uint8_t out_public_key[MOS_AUDIT_PUBLIC_KEY_BYTES]);
+bool mos_audit_bytes_signed(const void *data, size_t size_bytes, const uint8_t signature[MOS_AUDIT_SIGNATURE_BYTES],
+                            const uint8_t public_key[MOS_AUDIT_PUBLIC_KEY_BYTES]);
 // Room for a secret key, kept out of swap and core dumps where the system allows it; wiped when it is freed. NULL where libsodium does not
 // start.
 uint8_t *mos_audit_secret_alloc(void);

@@ -69,7 +69,7 @@ static const char *const steps[] = {
     "ALTER TABLE backups ADD COLUMN locked_until_ns INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE backups ADD COLUMN legal_hold INTEGER NOT NULL DEFAULT 0;",
 
-    // 4
+    // 3
     // Schedules, and what became of every run of theirs: a row for one run, or for several in a row with the same fate.
     "CREATE TABLE schedules("
     "  id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, cron TEXT NOT NULL, time_zone TEXT NOT NULL, backup_type TEXT NOT NULL,"
@@ -153,6 +153,22 @@ static const char *const steps[] = {
     "CREATE TABLE offsite_policies(name TEXT PRIMARY KEY, retention_days INTEGER NOT NULL, archive_after_days INTEGER NOT NULL) WITHOUT "
     "ROWID;"
     "INSERT INTO offsite_policies VALUES('daily_30', 30, 0), ('weekly_90', 90, 0), ('monthly_365', 365, 0);",
+
+    // 6
+    // Recovery plans and their runs. The journal is only ever added to, and numbered with the events.
+    "CREATE TABLE recovery_plans("
+    "  id TEXT PRIMARY KEY, priority INTEGER NOT NULL, status INTEGER NOT NULL, created_at_ns INTEGER NOT NULL, content BLOB NOT NULL);"
+    "CREATE INDEX recovery_plans_newest ON recovery_plans(created_at_ns, id);"
+    "CREATE TABLE recovery_runs("
+    "  id TEXT PRIMARY KEY, plan_id TEXT NOT NULL, test INTEGER NOT NULL, hidden INTEGER NOT NULL, status INTEGER NOT NULL,"
+    "  active INTEGER NOT NULL,"
+    "  created_at_ns INTEGER NOT NULL, content BLOB NOT NULL, report BLOB NOT NULL);"
+    "CREATE INDEX recovery_runs_newest ON recovery_runs(created_at_ns, id);"
+    "CREATE INDEX recovery_runs_plan ON recovery_runs(plan_id, created_at_ns);"
+    "CREATE INDEX recovery_runs_active ON recovery_runs(created_at_ns) WHERE active = 1;"
+    "CREATE TABLE recovery_journal("
+    "  sequence INTEGER PRIMARY KEY, run_id TEXT NOT NULL, time_ns INTEGER NOT NULL, kind INTEGER NOT NULL, content BLOB NOT NULL);"
+    "CREATE INDEX recovery_journal_run ON recovery_journal(run_id, sequence);",
 };
 enum { VERSION = sizeof(steps) / sizeof(steps[0]) };
 

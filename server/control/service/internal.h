@@ -7,6 +7,7 @@
 #include <mosaajii/backup/v1/alert.grpc-server.h>
 #include <mosaajii/backup/v1/backup.grpc-server.h>
 #include <mosaajii/backup/v1/offsite.grpc-server.h>
+#include <mosaajii/backup/v1/recovery.grpc-server.h>
 
 #include "control/catalog/backups.h"
 #include "control/catalog/jobs.h"
@@ -161,5 +162,32 @@ ALERT_HANDLER(get_alert, GetAlertRequest, Alert);
 ALERT_HANDLER(acknowledge_alert, AcknowledgeAlertRequest, AcknowledgeAlertResponse);
 ALERT_HANDLER(test_alert_delivery, TestAlertDeliveryRequest, TestAlertDeliveryResponse);
 mos_status mos_alert_service_watch_alerts(struct mos_call *call, const Mosaajii__Backup__V1__WatchAlertsRequest *request);
+
+#define RECOVERY_HANDLER(name, request_type, response_type)                                                                                \
+    mos_status mos_recovery_service_##name(struct mos_call *call, const Mosaajii__Backup__V1__##request_type *request,                     \
+                                           Mosaajii__Backup__V1__##response_type *response)
+
+RECOVERY_HANDLER(create_plan, CreatePlanRequest, Plan);
+RECOVERY_HANDLER(list_plans, ListPlansRequest, ListPlansResponse);
+RECOVERY_HANDLER(get_plan, GetPlanRequest, Plan);
+RECOVERY_HANDLER(update_plan, UpdatePlanRequest, Plan);
+RECOVERY_HANDLER(delete_plan, DeletePlanRequest, DeletePlanResponse);
+RECOVERY_HANDLER(clone_plan, ClonePlanRequest, Plan);
+RECOVERY_HANDLER(suggest_plan, SuggestPlanRequest, Plan);
+RECOVERY_HANDLER(execute_plan, ExecutePlanRequest, Execution);
+RECOVERY_HANDLER(test_plan, TestPlanRequest, TestResult);
+RECOVERY_HANDLER(list_test_results, ListTestResultsRequest, ListTestResultsResponse);
+RECOVERY_HANDLER(get_test_result, GetTestResultRequest, TestResult);
+RECOVERY_HANDLER(list_executions, ListExecutionsRequest, ListExecutionsResponse);
+RECOVERY_HANDLER(get_execution, GetExecutionRequest, Execution);
+mos_status mos_recovery_service_watch_execution(struct mos_call *call, const Mosaajii__Backup__V1__WatchExecutionRequest *request);
+RECOVERY_HANDLER(pause_execution, PauseExecutionRequest, Execution);
+RECOVERY_HANDLER(resume_execution, ResumeExecutionRequest, Execution);
+RECOVERY_HANDLER(cancel_execution, CancelExecutionRequest, Execution);
+RECOVERY_HANDLER(approve_step, ApproveStepRequest, Execution);
+RECOVERY_HANDLER(decline_step, DeclineStepRequest, Execution);
+RECOVERY_HANDLER(retry_step, RetryStepRequest, Execution);
+RECOVERY_HANDLER(skip_step, SkipStepRequest, Execution);
+RECOVERY_HANDLER(get_report, GetReportRequest, Report);
 
 #endif

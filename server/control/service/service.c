@@ -68,7 +68,30 @@ static const struct mosaajii_backup_v1_alert_service alert_service = {
     .watch_alerts = mos_alert_service_watch_alerts,
     .test_alert_delivery = mos_alert_service_test_alert_delivery,
 };
-static const struct mosaajii_backup_v1_disaster_recovery_service recovery_service = {0};
+static const struct mosaajii_backup_v1_disaster_recovery_service recovery_service = {
+    .create_plan = mos_recovery_service_create_plan,
+    .list_plans = mos_recovery_service_list_plans,
+    .get_plan = mos_recovery_service_get_plan,
+    .update_plan = mos_recovery_service_update_plan,
+    .delete_plan = mos_recovery_service_delete_plan,
+    .clone_plan = mos_recovery_service_clone_plan,
+    .suggest_plan = mos_recovery_service_suggest_plan,
+    .execute_plan = mos_recovery_service_execute_plan,
+    .test_plan = mos_recovery_service_test_plan,
+    .list_test_results = mos_recovery_service_list_test_results,
+    .get_test_result = mos_recovery_service_get_test_result,
+    .list_executions = mos_recovery_service_list_executions,
+    .get_execution = mos_recovery_service_get_execution,
+    .watch_execution = mos_recovery_service_watch_execution,
+    .pause_execution = mos_recovery_service_pause_execution,
+    .resume_execution = mos_recovery_service_resume_execution,
+    .cancel_execution = mos_recovery_service_cancel_execution,
+    .approve_step = mos_recovery_service_approve_step,
+    .decline_step = mos_recovery_service_decline_step,
+    .retry_step = mos_recovery_service_retry_step,
+    .skip_step = mos_recovery_service_skip_step,
+    .get_report = mos_recovery_service_get_report,
+};
 
 mos_status mos_services_add(mos_rpc_server *server, struct mos_services *services, struct mos_error *error) {
     mos_status status = mosaajii_backup_v1_backup_service_add(server, &backup_service, services, error);

@@ -7,6 +7,7 @@
 #include "control/access/access.h"
 #include "control/alert/watch.h"
 #include "control/catalog/catalog.h"
+#include "control/dr/recovery.h"
 #include "control/job/queue.h"
 #include "control/key/kms.h"
 #include "control/offsite/offsite.h"
@@ -24,6 +25,7 @@ struct mos_services {
     mos_kms *kms;
     mos_watch *watch;
     mos_scheduler *scheduler;
+    mos_recovery *recovery;
     int64_t started_at_unix_ns;
 };
 

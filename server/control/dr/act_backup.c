@@ -1,0 +1,348 @@
+// Steps that restore or verify backups: through the queue, as everybody else.
+#include <stdio.h>
+#include <string.h>
+
+#include <mosaajii/engine/v1/engine.pb-c.h>
+
+#include "common/clock.h"
+#include "common/id.h"
+#include "control/catalog/backups.h"
+#include "control/catalog/jobs.h"
+#include "control/dr/internal.h"
+
+enum { PROGRESS_EVERY_MS = 1000 };
+
+typedef const Mosaajii__Engine__V1__BackupRecord *backup_facts;
+
+// ---- Which backup ----
+
+struct choice {
+    bool verified;
+    int64_t before_unix_ns;
+    char id[MOS_ID_TEXT_BYTES];
+};
+
+static bool visit(const struct mos_backup *backup, void *argument) {
+    struct choice *choice = argument;
+    if ((choice->verified && backup->status != MOS_BACKUP_VERIFIED) ||
+        (choice->before_unix_ns && backup->created_at_unix_ns > choice->before_unix_ns)) {
+        return true;
+    }
+    snprintf(choice->id, sizeof(choice->id), "%s", backup->id);
+    return false;
+}
+
+static const char *point_text(const struct choice *choice, mos_arena *arena) {
+    char before[MOS_TIME_TEXT_BYTES];
+    mos_time_format(choice->before_unix_ns, before);
+    return mos_arena_printf(arena, "%s%s%s", choice->verified ? " that is verified" : "", choice->before_unix_ns ? " from before " : "",
+                            before);
+}
+
+mos_status choose_backup(mos_recovery *recovery, const run_state *state, const struct mos_command *command, mos_arena *arena,
+                         struct mos_backup *out, struct mos_error *error) {
+    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
+    mos_status status = mos_catalog_read_begin(recovery->options.catalog, &session, error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    if (command->point == MOS_POINT_ID) {
+        status = mos_catalog_get_backup(session, command->backup_id, arena, out, error);
+        if (status == MOS_OK && out->type != command->type) {
+            status = mos_fail(error, MOS_FAILED_PRECONDITION, "the backup %s is %s, not %s", out->id, mos_backup_type_word((int)out->type),
+                              mos_backup_type_word((int)command->type));
+        }
+        return status;
+    }
+    struct choice choice = {.verified = command->point == MOS_POINT_LATEST_VERIFIED, .before_unix_ns = command->before_unix_ns};
+    if (state->recover_to_unix_ns && (!choice.before_unix_ns || state->recover_to_unix_ns < choice.before_unix_ns)) {
+        choice.before_unix_ns = state->recover_to_unix_ns;
+    }
+    status = mos_catalog_good_backups(session, command->type, visit, &choice, error);
+    if (status == MOS_OK && !choice.id[0]) {
+        status = mos_fail(error, MOS_NOT_FOUND, "there is no good backup of the type %s%s", mos_backup_type_word((int)command->type),
+                          point_text(&choice, arena));
+    }
+    return status == MOS_OK ? mos_catalog_get_backup(session, choice.id, arena, out, error) : status;
+}
+
+// ---- Waiting for a job ----
+
+struct waiter {
+    const struct attempt *attempt;
+    int64_t look_at_ns;
+};
+
+static bool look_now(const void *argument) {
+    const struct waiter *waiter = argument;
+    return attempt_is_over(waiter->attempt) || mos_now_monotonic_ns() >= waiter->look_at_ns;
+}
+
+static int percent_of(const struct mos_job *job) {
+    const struct mos_progress *progress = &job->progress;
+    return progress->bytes_total > 0   ? (int)(progress->bytes_done * 99 / progress->bytes_total)
+           : progress->files_total > 0 ? (int)(progress->files_done * 99 / progress->files_total)
+                                       : 0;
+}
+
+static mos_status read_job(mos_recovery *recovery, const char *job_id, mos_arena *arena, struct mos_job *out, struct mos_error *error) {
+    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
+    mos_status status = mos_catalog_read_begin(recovery->options.catalog, &session, error);
+    return status == MOS_OK ? mos_catalog_get_job(session, job_id, arena, out, error) : status;
+}
+
+// Follows the job to its end; cancels it where the attempt is over first. `from` and `to`: what it adds to the step's way.
+static mos_status wait_for_job(struct attempt *attempt, const char *job_id, int from, int to, struct mos_job *out,
+                               struct mos_error *error) {
+    mos_queue *queue = attempt->recovery->options.queue;
+    for (;;) {
+        struct waiter waiter = {attempt, mos_now_monotonic_ns() + PROGRESS_EVERY_MS * MOS_NS_PER_MS};
+        mos_status status = mos_queue_wait(queue, job_id, look_now, &waiter, attempt->arena, out, error);
+        if (status != MOS_CANCELLED) {
+            return status;
+        }
+        struct mos_error over;
+        status = attempt_check(attempt, &over);
+        if (status != MOS_OK) {
+            // Whatever it says, the job is gone soon.
+            mos_queue_cancel(queue, job_id, NULL);
+            *error = over;
+            return status;
+        }
+        MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+        struct mos_job job;
+        if (read_job(attempt->recovery, job_id, arena, &job, NULL) == MOS_OK) {
+            attempt_note_percent(attempt, from + percent_of(&job) * (to - from) / 100);
+        }
+    }
+}
+
+static const Mosaajii__Engine__V1__Result *result_of(const struct mos_job *job, mos_arena *arena) {
+    return job->result.size_bytes > 0
+               ? mosaajii__engine__v1__result__unpack(mos_arena_allocator(arena), job->result.size_bytes, job->result.data)
+               : NULL;
+}
+
+static mos_status judge_restore(struct attempt *attempt, const struct mos_job *job, struct mos_error *error) {
+    if (job->status != MOS_JOB_SUCCEEDED && job->status != MOS_JOB_SUCCEEDED_WITH_WARNINGS) {
+        return mos_fail(error, MOS_FAILED_PRECONDITION, "the restore job %s ended as %s: %s", job->id,
+                        mos_job_status_word((int)job->status), *job->message ? job->message : "no reason was given");
+    }
+    const Mosaajii__Engine__V1__Result *result = result_of(job, attempt->arena);
+    if (!result || result->result_case != MOSAAJII__ENGINE__V1__RESULT__RESULT_RESTORATION) {
+        return mos_fail(error, MOS_INTERNAL, "the restore job %s did not say what it did", job->id);
+    }
+    const Mosaajii__Engine__V1__Restoration *restoration = result->restoration;
+    attempt_print(attempt, "%.*s: %lld restored, %lld left alone, %lld failed, %lld bytes\n", (int)restoration->target.len,
+                  (const char *)restoration->target.data, (long long)restoration->files_restored, (long long)restoration->files_skipped,
+                  (long long)restoration->files_failed, (long long)restoration->bytes_written);
+    for (size_t i = 0; i < restoration->n_checks; i++) {
+        const Mosaajii__Engine__V1__Check *check = restoration->checks[i];
+        attempt_print(attempt, "%s: %s%s%s\n", check->name, check->passed ? "ok" : "BAD", *check->message ? ", " : "", check->message);
+        if (!check->passed) {
+            return mos_fail(error, MOS_FAILED_PRECONDITION, "what was restored is not what was backed up: %s: %s", check->name,
+                            check->message);
+        }
+    }
+    return restoration->files_failed > 0 ? mos_fail(error, MOS_FAILED_PRECONDITION, "%lld could not be restored; the job %s says which",
+                                                    (long long)restoration->files_failed, job->id)
+                                         : MOS_OK;
+}
+
+// ---- Restoring ----
+
+static mos_status run_restore(struct attempt *attempt, const struct mos_backup *backup, struct mos_restore_order *order, int from, int to,
+                              struct mos_error *error) {
+    char job_id[MOS_ID_TEXT_BYTES];
+    struct mos_job job;
+    order->backup_id = backup->id;
+    order->created_by = attempt->run->state->execution->triggered_by;
+    mos_status status = mos_queue_restore(attempt->recovery->options.queue, order, job_id, error);
+    status = status ? status : attempt_note_job(attempt, job_id, backup->id, backup->created_at_unix_ns, error);
+    status = status ? status : wait_for_job(attempt, job_id, from, to, &job, error);
+    return status ? status : judge_restore(attempt, &job, error);
+}
+
+static char **database_urls(const struct attempt *attempt, size_t *out_count) {
+    const char *text = mos_setting_text(attempt->recovery->options.settings, MOS_SETTING_DATABASE_URL);
+    char **urls = mos_arena_array(attempt->arena, char *, strlen(text) / 2 + 1);
+    *out_count = 0;
+    while (*text) {
+        size_t length = strcspn(text, ",");
+        if (length > 0) {
+            urls[(*out_count)++] = mos_arena_printf(attempt->arena, "%.*s", (int)length, text);
+        }
+        text += length + (text[length] == ',');
+    }
+    return urls;
+}
+
+static mos_status restore_in_place(struct attempt *attempt, const struct mos_backup *backup, struct mos_error *error) {
+    struct mos_restore_order order = {.target = "/",
+                                      .in_place = true,
+                                      .existing = MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__REPLACE,
+                                      .preview = attempt->place.rehearsal};
+    order.databases = database_urls(attempt, &order.database_count);
+    return run_restore(attempt, backup, &order, 0, 100, error);
+}
+
+static backup_facts facts_of(const struct mos_backup *backup, mos_arena *arena) {
+    return backup->facts.size_bytes > 0
+               ? mosaajii__engine__v1__backup_record__unpack(mos_arena_allocator(arena), backup->facts.size_bytes, backup->facts.data)
+               : NULL;
+}
+
+// A database on a server goes into one that is made for this test alone, beside the real one.
+static mos_status restore_database(struct attempt *attempt, const struct mos_backup *backup, const Mosaajii__Engine__V1__Database *database,
+                                   int from, int to, struct mos_error *error) {
+    mos_arena *arena = attempt->arena;
+    struct mos_database_url url;
+    char id[MOS_ID_TEXT_BYTES], name[64];
+    mos_status status = database_open_url(attempt->recovery, database->origin, arena, &url, error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    mos_id_new(id);
+    // The random part of the id.
+    snprintf(name, sizeof(name), "mosaajii_test_%.12s", id + 24);
+    url.name = name;
+    if (!sandbox_database_name(url.name)) {
+        attempt->strayed = true;
+        return mos_fail(error, MOS_PERMISSION_DENIED, "%s is no name of a database for tests", url.name);
+    }
+    status = attempt_note_database(attempt, database->name, mos_database_url_format(&url, false, arena), error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    char *include[] = {database->name};
+    const size_t include_bytes[] = {strlen(database->name)};
+    struct mos_restore_order order = {.target = mos_database_url_format(&url, true, arena),
+                                      .existing = MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__REFUSE,
+                                      .include = include,
+                                      .include_bytes = include_bytes,
+                                      .include_count = 1};
+    return run_restore(attempt, backup, &order, from, to, error);
+}
+
+static bool on_server(const Mosaajii__Engine__V1__Database *database) {
+    return strcmp(database->engine, "sqlite") != 0;
+}
+
+static mos_status damage_databases(struct attempt *attempt, struct mos_error *error) {
+    mos_status status = MOS_OK;
+    pthread_mutex_lock(&attempt->recovery->mutex);
+    size_t count = attempt->run->state->n_databases;
+    Mosaajii__Recovery__V1__SandboxDatabase **databases = attempt->run->state->databases;
+    pthread_mutex_unlock(&attempt->recovery->mutex);
+    for (size_t i = 0; i < count && status == MOS_OK; i++) {
+        struct mos_database_url url;
+        char *answer;
+        status = database_open_url(attempt->recovery, databases[i]->url, attempt->arena, &url, error);
+        if (status == MOS_OK && !sandbox_database_name(url.name)) {
+            status = mos_fail(error, MOS_PERMISSION_DENIED, "%s is no name of a database for tests", url.name);
+        }
+        const char *statement = url.kind == MOS_DATABASE_POSTGRESQL
+                                    ? "DROP SCHEMA public CASCADE"
+                                    : mos_arena_printf(attempt->arena, "DROP DATABASE `%s`; CREATE DATABASE `%s`", url.name, url.name);
+        status = status ? status : database_ask(attempt, &url, statement, false, &answer, error);
+    }
+    return status;
+}
+
+static mos_status restore_into_sandbox(struct attempt *attempt, const struct mos_backup *backup, struct mos_error *error) {
+    const char *folder = attempt->place.folder;
+    mos_status status = sandbox_make(attempt->recovery, folder, error);
+    status = status ? status : sandbox_guard(attempt->recovery, folder, error);
+    if (status == MOS_PERMISSION_DENIED) {
+        attempt->strayed = true;
+    }
+    if (status != MOS_OK) {
+        return status;
+    }
+    backup_facts facts = facts_of(backup, attempt->arena);
+    size_t servers = 0;
+    for (size_t i = 0; facts && facts->info && i < facts->info->n_databases; i++) {
+        servers += on_server(facts->info->databases[i]);
+    }
+    int share = 100 / (int)(servers + 1);
+    struct mos_restore_order order = {
+        .target = folder, .root = folder, .existing = MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__REPLACE};
+    status = run_restore(attempt, backup, &order, 0, share, error);
+    int way = share;
+    for (size_t i = 0; status == MOS_OK && servers > 0 && i < facts->info->n_databases; i++) {
+        if (on_server(facts->info->databases[i])) {
+            status = restore_database(attempt, backup, facts->info->databases[i], way, way + share, error);
+            way += share;
+        }
+    }
+    int64_t damaged = 0;
+    if (status == MOS_OK && attempt->place.damage) {
+        status = sandbox_damage(attempt->recovery, folder, &damaged, error);
+        status = status ? status : damage_databases(attempt, error);
+        attempt_print(attempt, "Damaged on purpose: %lld files and %zu databases\n", (long long)damaged, servers);
+    }
+    return status;
+}
+
+// What is known to have been written at the source after the backup: by later backups of its type.
+struct later {
+    const char *id;
+    int64_t created_at_unix_ns;
+    int64_t bytes;
+};
+
+static bool add_later(const struct mos_backup *backup, void *argument) {
+    struct later *later = argument;
+    if (backup->created_at_unix_ns <= later->created_at_unix_ns || strcmp(backup->id, later->id) == 0) {
+        return false;
+    }
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    backup_facts facts = facts_of(backup, arena);
+    if (facts && facts->info && facts->info->statistics) {
+        later->bytes += facts->info->statistics->bytes_new;
+    }
+    return true;
+}
+
+static int64_t bytes_lost(mos_recovery *recovery, const struct mos_backup *backup) {
+    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
+    struct later later = {backup->id, backup->created_at_unix_ns, 0};
+    if (mos_catalog_read_begin(recovery->options.catalog, &session, NULL) == MOS_OK) {
+        mos_catalog_good_backups(session, backup->type, add_later, &later, NULL);
+    }
+    return later.bytes;
+}
+
+mos_status act_restore(struct attempt *attempt, struct mos_error *error) {
+    struct mos_backup backup;
+    mos_status status = choose_backup(attempt->recovery, attempt->run->state, &attempt->command, attempt->arena, &backup, error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    char created[MOS_TIME_TEXT_BYTES];
+    mos_time_format(backup.created_at_unix_ns, created);
+    attempt_print(attempt, "Backup %s of %s\n", backup.id, created);
+    attempt->backup_id = backup.id;
+    attempt->data_loss = bytes_lost(attempt->recovery, &backup);
+    return attempt->place.sandbox ? restore_into_sandbox(attempt, &backup, error) : restore_in_place(attempt, &backup, error);
+}
+
+// ---- Verifying ----
+
+mos_status act_verify_backup(struct attempt *attempt, struct mos_error *error) {
+    struct mos_backup backup;
+    struct mos_job job;
+    char job_id[MOS_ID_TEXT_BYTES];
+    mos_status status = choose_backup(attempt->recovery, attempt->run->state, &attempt->command, attempt->arena, &backup, error);
+    status =
+        status ? status
+               : mos_queue_verify(attempt->recovery->options.queue, backup.id, attempt->run->state->execution->triggered_by, job_id, error);
+    status = status ? status : wait_for_job(attempt, job_id, 0, 100, &job, error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    attempt_print(attempt, "Verified the backup %s\n", backup.id);
+    return job.status == MOS_JOB_SUCCEEDED || job.status == MOS_JOB_SUCCEEDED_WITH_WARNINGS
+               ? MOS_OK
+               : mos_fail(error, MOS_FAILED_PRECONDITION, "the backup %s is not good: %s", backup.id, job.message);
+}

@@ -1,0 +1,183 @@
+// What is looked at before the first step, and what is removed after the last.
+#include <errno.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <mosaajii/engine/v1/engine.pb-c.h>
+
+#include "common/clock.h"
+#include "control/catalog/backups.h"
+#include "control/dr/internal.h"
+
+enum { MOST_FINDINGS = 2 * MOS_PLAN_MOST_STEPS + 16 };
+
+static void find(struct attempt *attempt, bool fatal, const char *text) {
+    if (!attempt->findings) {
+        attempt->findings = mos_arena_array(attempt->arena, const char *, MOST_FINDINGS);
+        attempt->fatal = mos_arena_array(attempt->arena, bool, MOST_FINDINGS);
+    }
+    if (attempt->finding_count < MOST_FINDINGS) {
+        attempt->findings[attempt->finding_count] = text;
+        attempt->fatal[attempt->finding_count++] = fatal;
+    }
+}
+
+static bool runs_here(const struct attempt *attempt, const mos_plan_step *step) {
+    bool test = attempt->run->state->test != NULL, named = false;
+    for (size_t i = 0; i < step->n_run_kinds; i++) {
+        named = named || (step->run_kinds[i] == MOSAAJII__BACKUP__V1__PLAN_STEP__RUN_KIND__TEST) == test;
+    }
+    return step->automated && (named || step->n_run_kinds == 0);
+}
+
+static int64_t free_bytes(const char *path) {
+    struct statvfs facts;
+    return statvfs(path, &facts) == 0 ? (int64_t)(facts.f_bavail * facts.f_frsize) : INT64_MAX;
+}
+
+static void look_at_backup(struct attempt *attempt, const mos_plan_step *step, const struct mos_command *command, int64_t *needed_bytes) {
+    mos_arena *arena = attempt->arena;
+    const run_state *state = attempt->run->state;
+    struct mos_backup backup;
+    struct mos_error error;
+    if (choose_backup(attempt->recovery, state, command, arena, &backup, &error) != MOS_OK) {
+        find(attempt, true, mos_arena_printf(arena, "the step \"%s\" has nothing to work on: %s", step->id, error.message));
+        return;
+    }
+    if (command->kind != MOS_COMMAND_RESTORE_BACKUP) {
+        return;
+    }
+    *needed_bytes += backup.size_bytes;
+    int64_t incident_ns = state->incident_at_unix_ns ? state->incident_at_unix_ns : mos_plan_time(state->execution->started_at);
+    int64_t minutes = (incident_ns - backup.created_at_unix_ns) / MOS_NS_PER_SECOND / 60;
+    if (minutes > state->plan->recovery_point_objective) {
+        // It is all there is: a reason to know it, not to do nothing.
+        find(attempt, false,
+             mos_arena_printf(arena, "the %s backup %s is %lld minutes older than the incident; the objective is %d",
+                              mos_backup_type_word((int)backup.type), backup.id, (long long)minutes,
+                              state->plan->recovery_point_objective));
+    }
+}
+
+static void look_at_step(struct attempt *attempt, const mos_plan_step *step, int64_t *needed_bytes) {
+    mos_arena *arena = attempt->arena;
+    struct mos_command command;
+    struct mos_error error;
+    const char *path;
+    if (!runs_here(attempt, step) || mos_command_parse("command", step->command, arena, &command, &error) != MOS_OK) {
+        return;
+    }
+    bool hook = command.kind == MOS_COMMAND_HOOK || command.kind == MOS_COMMAND_RESTART_SERVICES;
+    bool skipped = hook && attempt->place.sandbox && step->n_run_kinds == 0;
+    if (command.kind == MOS_COMMAND_RESTORE_BACKUP || command.kind == MOS_COMMAND_VERIFY_BACKUP) {
+        look_at_backup(attempt, step, &command, needed_bytes);
+    } else if (hook && !skipped) {
+        const char *name = command.kind == MOS_COMMAND_HOOK ? command.text : recovery_restart_hook(attempt->recovery);
+        if (hook_check(attempt->recovery, name, arena, &path, &error) != MOS_OK) {
+            find(attempt, true, mos_arena_printf(arena, "the step \"%s\" cannot run: %s", step->id, error.message));
+        }
+    }
+}
+
+static void look_at_keys(struct attempt *attempt) {
+    Mosaajii__Engine__V1__Request request = MOSAAJII__ENGINE__V1__REQUEST__INIT;
+    Mosaajii__Engine__V1__ListKeysRequest listing = MOSAAJII__ENGINE__V1__LIST_KEYS_REQUEST__INIT;
+    listing.check = true;
+    request.operation_case = MOSAAJII__ENGINE__V1__REQUEST__OPERATION_LIST_KEYS;
+    request.list_keys = &listing;
+    const Mosaajii__Engine__V1__KeyReport *report = NULL;
+    struct mos_error error;
+    if (mos_queue_keys(attempt->recovery->options.queue, &request, attempt->arena, &report, &error) != MOS_OK) {
+        find(attempt, true, mos_arena_printf(attempt->arena, "the keys of the backups cannot be looked at: %s", error.message));
+        return;
+    }
+    for (size_t i = 0; i < report->n_failures && i < 5; i++) {
+        find(attempt, true, mos_arena_printf(attempt->arena, "a key does not open: %s", report->failures[i]));
+    }
+}
+
+static void look_at_space(struct attempt *attempt, int64_t needed_bytes) {
+    const char *place = attempt->place.sandbox ? attempt->recovery->home : "/";
+    int64_t there = free_bytes(place);
+    if (there < needed_bytes) {
+        find(attempt, attempt->place.sandbox,
+             mos_arena_printf(attempt->arena, "%lld bytes are free below %s, and %lld are to be restored", (long long)there, place,
+                              (long long)needed_bytes));
+    }
+}
+
+static void look_at_people(struct attempt *attempt) {
+    const mos_plan *plan = attempt->run->state->plan;
+    bool mail = false;
+    for (size_t i = 0; i < plan->n_contacts; i++) {
+        mail = mail || *plan->contacts[i]->email;
+    }
+    const mos_settings *settings = attempt->recovery->options.settings;
+    if (plan->n_contacts == 0) {
+        find(attempt, false, "the plan names nobody to be told");
+    } else if (mail && !mos_setting_is_set(settings, MOS_SETTING_SMTP_HOST)) {
+        find(attempt, false, "nobody can be told by mail: SMTP_HOST is not set");
+    }
+}
+
+mos_status act_preflight(struct attempt *attempt, struct mos_error *error) {
+    const mos_plan *plan = attempt->run->state->plan;
+    const char *repository = mos_setting_text(attempt->recovery->options.settings, MOS_SETTING_MOSAAJII_REPOSITORY);
+    int64_t needed_bytes = 0;
+    if (access(repository, R_OK | X_OK) != 0) {
+        find(attempt, true, mos_arena_printf(attempt->arena, "the repository %s cannot be read: %s", repository, strerror(errno)));
+    }
+    for (size_t i = 0; i < plan->n_steps; i++) {
+        look_at_step(attempt, plan->steps[i], &needed_bytes);
+    }
+    look_at_keys(attempt);
+    look_at_space(attempt, needed_bytes);
+    if (!attempt->run->state->test) {
+        look_at_people(attempt);
+    }
+    return attempt_check(attempt, error);
+}
+
+// ---- Afterwards ----
+
+static bool drop_database(struct attempt *attempt, const char *text, const char **out_why) {
+    struct mos_database_url url;
+    struct mos_error error;
+    char *answer;
+    mos_status status = database_open_url(attempt->recovery, text, attempt->arena, &url, &error);
+    if (status == MOS_OK && !sandbox_database_name(url.name)) {
+        status = mos_fail(&error, MOS_PERMISSION_DENIED, "%s is no name of a database for tests", url.name);
+    }
+    if (status == MOS_OK) {
+        const char *name = url.name;
+        bool postgres = url.kind == MOS_DATABASE_POSTGRESQL;
+        // From a database that is always there.
+        url.name = postgres ? "postgres" : "information_schema";
+        status = database_ask(
+            attempt, &url,
+            mos_arena_printf(attempt->arena, postgres ? "DROP DATABASE IF EXISTS \"%s\"" : "DROP DATABASE IF EXISTS `%s`", name), false,
+            &answer, &error);
+    }
+    *out_why = status == MOS_OK ? "" : mos_arena_strdup(attempt->arena, error.message);
+    return status == MOS_OK;
+}
+
+mos_status act_clean_up(struct attempt *attempt, struct mos_error *error) {
+    (void)error;
+    const run_state *state = attempt->run->state;
+    const char *left = "";
+    for (size_t i = 0; i < state->n_databases; i++) {
+        const char *why;
+        if (!drop_database(attempt, state->databases[i]->url, &why)) {
+            left = mos_arena_printf(attempt->arena, "%s%sthe database %s (%s)", left, *left ? ", " : "", state->databases[i]->url, why);
+        }
+    }
+    const char *folder;
+    sandbox_remove(attempt->recovery, attempt->place.folder, attempt->arena, &folder);
+    if (folder) {
+        left = mos_arena_printf(attempt->arena, "%s%s%s", left, *left ? ", " : "", folder);
+    }
+    attempt->left_behind = left;
+    return MOS_OK;
+}
