@@ -11,7 +11,7 @@ from pathlib import Path
 
 # Full size and the one for a quick look: files and bytes, orders, files.
 SIZES = {
-    "full": {"files": (83_000, 2_900_000_000), "orders": 2_250_000, "small": 300_000},
+    "full": {"files": (83_000, 2_900_000_000), "orders": 3_750_000, "small": 300_000},
     "quick": {"files": (8_000, 250_000_000), "orders": 200_000, "small": 20_000},
 }
 BEGIN, DAY = 1_700_000_000, 86_400

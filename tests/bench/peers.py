@@ -211,7 +211,7 @@ class Kopia:
 
 
 class Pipe:
-    name = "tar | zstd | openssl"
+    name = "tar, zstd, openssl"
     key = "-aes-256-ctr -pbkdf2 -pass pass:bench"
 
     def version(self):

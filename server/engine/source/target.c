@@ -423,9 +423,10 @@ mos_status mos_target_link(mos_target *target, const struct mos_entry *entry, en
     return status;
 }
 
-// Without a name where the file system knows that, and nothing is to be replaced: that only a rename does.
+// Without a name where the file system knows that, and nothing is to be replaced: that only a rename does. Databases are opened before they
+// are committed, and SQLite wants a path that leads to a name.
 static int open_new(mos_target *target, const struct mos_entry *entry, mos_target_file *file) {
-    if (target->options.existing == MOS_EXISTING_KEEP && !atomic_load(&target->shared->needs_names)) {
+    if (target->options.existing == MOS_EXISTING_KEEP && entry->type != MOS_ENTRY_DATABASE && !atomic_load(&target->shared->needs_names)) {
         // Nobody else can open it before it has its owner. Special bits come with that.
         int descriptor = openat(file->parent, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, entry->mode & 0777);
         if (descriptor >= 0 || errno == ENOSPC || errno == EDQUOT) {
