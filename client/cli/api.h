@@ -32,6 +32,8 @@ typedef Mosaajii__Backup__V1__SourceStatus api_source_status;
 #define API_JOB_KINDS (&mosaajii__backup__v1__job__kind__descriptor)
 #define API_JOB_STATUSES (&mosaajii__backup__v1__job__status__descriptor)
 #define API_ROLES (&mosaajii__backup__v1__token__role__descriptor)
+#define API_OVERLAPS (&mosaajii__backup__v1__schedule__overlap__descriptor)
+#define API_RUN_STATES (&mosaajii__backup__v1__schedule_run__state__descriptor)
 #define API_ENGINES (&mosaajii__backup__v1__database_source__engine__descriptor)
 #define API_KEY_STATES (&mosaajii__backup__v1__key_version__state__descriptor)
 #define API_CONFIRMATION_STATUSES (&mosaajii__backup__v1__confirmation__status__descriptor)

@@ -27,6 +27,7 @@
 #include "control/key/kms.h"
 #include "control/metrics/metrics.h"
 #include "control/rpc/rpc.h"
+#include "control/schedule/scheduler.h"
 #include "control/service/service.h"
 
 enum { EXIT_WRONG = 2, MOST_JOBS = 64, DRAIN_GRACE_MS = 5000, ENGINES_GRACE_MS = 15000 };
@@ -64,6 +65,7 @@ struct program {
     mos_readiness *readiness;
     mos_watch *watch;
     mos_metrics *metrics;
+    mos_scheduler *scheduler;
     mos_access *access;
     mos_queue *queue;
     mos_rpc_server *server;
@@ -149,6 +151,9 @@ static mos_status check_settings(const mos_settings *settings, struct mos_error 
         return status;
     }
     status = mos_watch_check(settings, error);
+    if (status == MOS_OK) {
+        status = mos_keep_tags_check(settings, error);
+    }
     return status == MOS_OK ? mos_sources_check(settings, error) : status;
 }
 
@@ -353,6 +358,8 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
     mos_rpc_server_intercept(program->server, &mos_rpc_log_calls, NULL);
     mos_rpc_server_intercept(program->server, &mos_trail_interceptor, program->trail);
     mos_rpc_server_intercept(program->server, &mos_access_interceptor, program->access);
+    const struct mos_scheduler_options scheduler_options = mos_scheduler_options_of(&program->services, program->catalog, settings);
+    program->scheduler = mos_scheduler_create(&scheduler_options);
     program->services = (struct mos_services){.settings = settings,
                                               .catalog = program->catalog,
                                               .queue = program->queue,
@@ -360,6 +367,7 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
                                               .trail = program->trail,
                                               .kms = program->kms,
                                               .watch = program->watch,
+                                              .scheduler = program->scheduler,
                                               .started_at_unix_ns = mos_now_unix_ns()};
     status = mos_services_add(program->server, &program->services, error);
     if (status == MOS_OK) {
@@ -382,11 +390,15 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
             mos_readiness_start(&program->readiness, program->queue, program->catalog,
                                 mos_setting_number(settings, MOS_SETTING_KEY_ROTATION_DAYS), mos_watch_readiness(program->watch), error);
     }
+    if (status == MOS_OK) {
+        status = mos_scheduler_start(program->scheduler, error);
+    }
     return status == MOS_OK ? mos_rpc_server_start(program->server, error) : status;
 }
 
 static void tear_down(struct program *program) {
     mos_readiness_stop(program->readiness);
+    mos_scheduler_stop(program->scheduler);
     mos_metrics_stop(program->metrics);
     mos_watch_stop(program->watch);
     if (program->queue) {
@@ -396,6 +408,7 @@ static void tear_down(struct program *program) {
         mos_rpc_server_stop(program->server, DRAIN_GRACE_MS);
         mos_rpc_server_destroy(program->server);
     }
+    mos_scheduler_destroy(program->scheduler);
     mos_queue_destroy(program->queue);
     mos_metrics_destroy(program->metrics);
     mos_watch_destroy(program->watch);

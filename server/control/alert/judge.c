@@ -7,7 +7,7 @@
 #include "common/clock.h"
 #include "control/alert/anomaly.h"
 #include "control/alert/monitor_internal.h"
-#include "control/catalog/health.h"
+#include "control/catalog/retention.h"
 
 enum { MOST_LOOKED_AT = 300 };
 

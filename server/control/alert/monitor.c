@@ -163,7 +163,7 @@ mos_status mos_monitor_follow(mos_monitor *monitor, struct mos_error *error) {
 
 mos_status mos_monitor_cycle(mos_monitor *monitor, struct mos_error *error) {
     static mos_status (*const looks[])(mos_monitor *, struct mos_findings *, struct mos_error *) = {
-        mos_monitor_look_at_storage, mos_monitor_look_at_sources, mos_monitor_look_at_schedules, mos_monitor_walk_backups};
+        mos_monitor_look_at_storage, mos_monitor_look_at_sources, mos_monitor_walk_backups};
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     struct mos_findings findings;
     mos_findings_begin(&findings, arena);

@@ -23,13 +23,11 @@ mos_status mos_catalog_storage_samples(mos_catalog_session *session, int64_t aft
 mos_status mos_catalog_longest_unverified(mos_catalog_session *session, int64_t before_unix_ns, mos_arena *arena, const char **out_id,
                                           struct mos_error *error);
 
-// Retention leaves what is older than it of the same source alone until somebody has looked. No error where there is no such backup.
-mos_status mos_catalog_quarantine_backup(mos_catalog_session *session, const char *id, const char *reason, struct mos_error *error);
-
 // What a committed backup must still be.
 struct mos_kept {
     const char *id;
     enum mos_backup_type type;
+    enum mos_backup_status status;
     int64_t created_at_unix_ns;
     const char *encrypted_location;
     int32_t retention_days;

@@ -204,13 +204,18 @@ mos_status mos_catalog_get_schedule(mos_catalog_session *session, const char *id
 }
 
 mos_status mos_catalog_remove_schedule(mos_catalog_session *session, const char *id, struct mos_error *error) {
-    MOS_CLEANUP_SQL struct mos_sql sql;
-    mos_status status = mos_sql_begin(&sql, session, "DELETE FROM schedules WHERE id = ?", error);
-    if (status != MOS_OK) {
-        return status;
+    static const char *const texts[] = {"DELETE FROM schedules WHERE id = ?",
+                                        "DELETE FROM schedule_runs WHERE schedule_id = ? AND state = 'WAITING'"};
+    mos_status status = MOS_OK;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]) && status == MOS_OK; i++) {
+        MOS_CLEANUP_SQL struct mos_sql sql;
+        status = mos_sql_begin(&sql, session, texts[i], error);
+        if (status == MOS_OK) {
+            mos_sql_bind_text(&sql, id);
+            status = mos_sql_finish(&sql, error);
+        }
     }
-    mos_sql_bind_text(&sql, id);
-    return mos_sql_finish(&sql, error);
+    return status;
 }
 
 mos_status mos_catalog_list_schedules(mos_catalog_session *session, const struct mos_page *page, mos_arena *arena,
@@ -397,6 +402,22 @@ mos_status mos_catalog_list_runs(mos_catalog_session *session, const char *sched
     return take_runs(&sql, arena, out, out_count, error);
 }
 
+mos_status mos_catalog_waiting_run(mos_catalog_session *session, const char *schedule_id, mos_arena *arena, const struct mos_run **out,
+                                   struct mos_error *error) {
+    MOS_CLEANUP_SQL struct mos_sql sql;
+    struct mos_run *runs;
+    size_t count = 0;
+    mos_status status = mos_sql_begin(
+        &sql, session,
+        "SELECT " RUN_COLUMNS " FROM schedule_runs INDEXED BY schedule_runs_waiting WHERE schedule_id = ? AND state = 'WAITING'", error);
+    if (status == MOS_OK) {
+        mos_sql_bind_text(&sql, schedule_id);
+        status = take_runs(&sql, arena, &runs, &count, error);
+    }
+    *out = count > 0 ? runs : NULL;
+    return status;
+}
+
 mos_status mos_catalog_runs_behind(mos_catalog_session *session, const char *schedule_id, int64_t after_unix_ns, mos_arena *arena,
                                    struct mos_run **out, size_t *out_count, struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;
@@ -416,11 +437,12 @@ mos_status mos_catalog_run_at_work(mos_catalog_session *session, const char *sch
                                    struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;
     bool row = false;
-    mos_status status = mos_sql_begin(&sql, session,
-                                      "SELECT jobs.backup_id FROM jobs JOIN schedule_runs ON schedule_runs.backup_id = jobs.backup_id "
-                                      "WHERE jobs.status IN ('PENDING', 'RUNNING') AND jobs.kind = 'BACKUP' AND jobs.backup_id <> '' AND "
-                                      "schedule_runs.backup_id <> '' AND schedule_id = ? LIMIT 1",
-                                      error);
+    mos_status status =
+        mos_sql_begin(&sql, session,
+                      "SELECT jobs.backup_id FROM jobs CROSS JOIN schedule_runs ON schedule_runs.backup_id = jobs.backup_id "
+                      "WHERE jobs.status IN ('PENDING', 'RUNNING') AND jobs.kind = 'BACKUP' AND jobs.backup_id <> '' AND "
+                      "schedule_runs.backup_id <> '' AND schedule_id = ? LIMIT 1",
+                      error);
     if (status == MOS_OK) {
         mos_sql_bind_text(&sql, schedule_id);
         status = mos_sql_step(&sql, &row, error);

@@ -59,7 +59,7 @@ mos_status mos_catalog_put_schedule(mos_catalog_session *session, const struct m
 // MOS_NOT_FOUND, with a message that names the id.
 mos_status mos_catalog_get_schedule(mos_catalog_session *session, const char *id, mos_arena *arena, struct mos_schedule *out,
                                     struct mos_error *error);
-// The rows of its runs stay. No error where there is none.
+// The rows of its runs stay, but for one that waits. No error where there is none.
 mos_status mos_catalog_remove_schedule(mos_catalog_session *session, const char *id, struct mos_error *error);
 mos_status mos_catalog_list_schedules(mos_catalog_session *session, const struct mos_page *page, mos_arena *arena,
                                       struct mos_schedule **out, size_t *out_count, const char **out_next_token, struct mos_error *error);
@@ -106,6 +106,9 @@ mos_status mos_catalog_remove_run(mos_catalog_session *session, const char *sche
 // Newest first, of a state or (0) all.
 mos_status mos_catalog_list_runs(mos_catalog_session *session, const char *schedule_id, enum mos_run_state state, int limit,
                                  mos_arena *arena, struct mos_run **out, size_t *out_count, struct mos_error *error);
+// The one that waits for the run before; NULL where none does.
+mos_status mos_catalog_waiting_run(mos_catalog_session *session, const char *schedule_id, mos_arena *arena, const struct mos_run **out,
+                                   struct mos_error *error);
 // Those that did not start and lie, in part or whole, behind this moment, oldest first.
 mos_status mos_catalog_runs_behind(mos_catalog_session *session, const char *schedule_id, int64_t after_unix_ns, mos_arena *arena,
                                    struct mos_run **out, size_t *out_count, struct mos_error *error);

@@ -84,6 +84,7 @@ static const char *const steps[] = {
     "  schedule_id TEXT NOT NULL, due_at_ns INTEGER NOT NULL, through_ns INTEGER NOT NULL, count INTEGER NOT NULL, state TEXT NOT NULL,"
     "  recorded_at_ns INTEGER NOT NULL, backup_id TEXT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY(schedule_id, due_at_ns)) WITHOUT ROWID;"
     "CREATE INDEX schedule_runs_backup ON schedule_runs(backup_id) WHERE backup_id <> '';"
+    "CREATE INDEX schedule_runs_waiting ON schedule_runs(schedule_id) WHERE state = 'WAITING';"
     // How busy the machine is, by hour of the week in UTC from Sunday 0:00 on.
     "CREATE TABLE schedule_load(hour INTEGER PRIMARY KEY, samples INTEGER NOT NULL, mean_milli INTEGER NOT NULL);"
     // Set where a backup is so unlike its kind that those before it must not go; retention leaves it alone.

@@ -5,6 +5,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "control/alert/alert.h"
 #include "control/catalog/audit.h"
 #include "control/schedule/timing.h"
 
@@ -84,15 +85,30 @@ static mos_status put_row(mos_catalog_session *session, const struct mos_run *ro
     return status == MOS_OK ? mos_catalog_put_run(session, &joined, error) : status;
 }
 
-static mos_status commit(mos_catalog_session *session, void *argument, struct mos_error *error) {
-    struct commit *commit = argument;
-    mos_status status = mos_catalog_account_schedule(session, commit->schedule, commit->until_unix_ns, error);
-    for (size_t i = 0; i < commit->row_count && status == MOS_OK; i++) {
-        status = put_row(session, &commit->rows[i], error);
+static const char *cause_of(const struct mos_schedule *schedule, mos_arena *arena) {
+    return mos_arena_printf(arena, "missed:%s", schedule->id);
+}
+
+// A run that did not come about is told of; that one did come about ends it.
+static mos_status tell(mos_catalog_session *session, const struct mos_schedule *schedule, const struct mos_run *run,
+                       struct mos_error *error) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    char last[MOS_TIME_TEXT_BYTES];
+    mos_time_format(run->through_unix_ns, last);
+    struct mos_alert_cause cause = {
+        .type = MOS_ALERT_BACKUP_MISSED, .severity = MOS_SEVERITY_ERROR, .cause = cause_of(schedule, arena), .message = ""};
+    if (run->state == MOS_RUN_MISSED) {
+        cause.message = mos_arena_printf(arena, "%lld %s of the schedule %s missed, the last at %s", (long long)run->count,
+                                         run->count == 1 ? "run was" : "runs were", schedule->name, last);
+    } else if (run->state == MOS_RUN_FAILED) {
+        cause.message = mos_arena_printf(arena, "The run of the schedule %s at %s did not start: %s", schedule->name, last, run->reason);
+    } else {
+        return run->state == MOS_RUN_STARTED ? mos_alert_resolve_in(session, cause.cause, error) : MOS_OK;
     }
-    if (status != MOS_OK || !commit->started) {
-        return status;
-    }
+    return mos_alert_raise_in(session, &cause, error);
+}
+
+static mos_status record_start(mos_catalog_session *session, const struct commit *commit, struct mos_error *error) {
     const struct mos_audit_detail details[] = {{"backupId", commit->backup_id}, {"schedule", commit->schedule->name}};
     const struct mos_audit_entry entry = {.actor = "system",
                                           .action = "Schedule.Run",
@@ -103,7 +119,25 @@ static mos_status commit(mos_catalog_session *session, void *argument, struct mo
     return mos_catalog_add_audit(session, &entry, error);
 }
 
+static mos_status commit(mos_catalog_session *session, void *argument, struct mos_error *error) {
+    struct commit *commit = argument;
+    mos_status status = mos_catalog_account_schedule(session, commit->schedule, commit->until_unix_ns, error);
+    for (size_t i = 0; i < commit->row_count && status == MOS_OK; i++) {
+        status = put_row(session, &commit->rows[i], error);
+        if (status == MOS_OK) {
+            status = tell(session, commit->schedule, &commit->rows[i], error);
+        }
+    }
+    return status == MOS_OK && commit->started ? record_start(session, commit, error) : status;
+}
+
 // ---- Looking ----
+
+// What a blackout begins over before it could start is not late until some time after that.
+static bool is_late(const struct account *account, int64_t start) {
+    int64_t latest = start + MOS_SCHEDULE_GRACE_SECONDS, free_from = mos_timing_free_from(account->timing, latest);
+    return account->now > (free_from > latest ? free_from + MOS_SCHEDULE_GRACE_SECONDS : latest);
+}
 
 static mos_status gather(struct account *account, mos_catalog_session *session, struct mos_error *error) {
     const struct mos_schedule *schedule = account->schedule;
@@ -125,7 +159,7 @@ static mos_status gather(struct account *account, mos_catalog_session *session, 
         if (started) {
             continue;
         }
-        struct span *span = account->now - start > MOS_SCHEDULE_GRACE_SECONDS ? &account->late : &account->prompt;
+        struct span *span = is_late(account, start) ? &account->late : &account->prompt;
         span->first = span->count == 0 ? due : span->first;
         span->last = due;
         span->count++;
@@ -136,8 +170,6 @@ static mos_status gather(struct account *account, mos_catalog_session *session, 
 static mos_status look(struct account *account, struct mos_error *error) {
     const struct mos_schedule *schedule = account->schedule;
     MOS_CLEANUP_READ mos_catalog_session *session = NULL;
-    size_t waiting = 0;
-    struct mos_run *runs;
     mos_status status = mos_catalog_read_begin(account->catalog, &session, error);
     account->seen = schedule->accounted_until_unix_ns / MOS_NS_PER_SECOND;
     if (status == MOS_OK && account->seen > account->now + SET_BACK_SECONDS) {
@@ -148,8 +180,7 @@ static mos_status look(struct account *account, struct mos_error *error) {
         status = gather(account, session, error);
     }
     if (status == MOS_OK) {
-        status = mos_catalog_list_runs(session, schedule->id, MOS_RUN_WAITING, 1, account->arena, &runs, &waiting, error);
-        account->waiting = waiting > 0 ? runs : NULL;
+        status = mos_catalog_waiting_run(session, schedule->id, account->arena, &account->waiting, error);
     }
     if (status == MOS_OK) {
         status = mos_catalog_run_at_work(session, schedule->id, account->arena, &account->at_work, error);
@@ -256,7 +287,6 @@ static mos_status start(struct account *account, struct commit *change, struct m
     mos_status status = account->acts->start(account->acts->context, account->schedule, commit, change, change->backup_id, &refusal);
     if (status == MOS_OK) {
         mos_log_info("scheduled backup", MOS_TEXT("schedule", account->schedule->name), MOS_TEXT("backup", change->backup_id));
-        account->acts->resolve(account->acts->context, "BACKUP_MISSED", account->schedule->id);
         return MOS_OK;
     }
     if (status == MOS_UNAVAILABLE || status == MOS_ABORTED) {
@@ -269,25 +299,7 @@ static mos_status start(struct account *account, struct commit *change, struct m
     change->started->backup_id = "";
     change->started->reason = mos_arena_printf(account->arena, "The backup was refused: %s", refusal.message);
     change->started = NULL;
-    status = write_rows(account, change, error);
-    if (status == MOS_OK) {
-        account->acts->raise(
-            account->acts->context, "BACKUP_MISSED", account->schedule->id,
-            mos_arena_printf(account->arena, "The schedule %s could not start its backup: %s", account->schedule->name, refusal.message));
-    }
-    return status;
-}
-
-static void tell_missed(struct account *account, const struct commit *change) {
-    for (size_t i = 0; i < change->row_count; i++) {
-        const struct mos_run *row = &change->rows[i];
-        if (row->state == MOS_RUN_MISSED) {
-            account->acts->raise(account->acts->context, "BACKUP_MISSED", account->schedule->id,
-                                 mos_arena_printf(account->arena, "%lld %s of the schedule %s missed, the last at %s",
-                                                  (long long)row->count, row->count == 1 ? "run was" : "runs were", account->schedule->name,
-                                                  moment_text(account->arena, row->through_unix_ns / MOS_NS_PER_SECOND)));
-        }
-    }
+    return write_rows(account, change, error);
 }
 
 // What is due now, and what becomes of it.
@@ -320,12 +332,7 @@ static mos_status settle_due(struct account *account, struct mos_error *error) {
         add_row(&change, run);
         status = write_rows(account, &change, error);
     } else {
-        // Told before the start resolves it.
-        tell_missed(account, &change);
         return any ? start(account, &change, &run, error) : write_rows(account, &change, error);
-    }
-    if (status == MOS_OK) {
-        tell_missed(account, &change);
     }
     return status;
 }

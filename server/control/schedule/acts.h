@@ -15,9 +15,6 @@ struct mos_schedule_acts {
     // Queues the deletion of a backup, and the removal of what no backup needs.
     mos_status (*remove)(void *context, const char *backup_id, struct mos_error *error);
     mos_status (*prune)(void *context, struct mos_error *error);
-    // `type` as in the API, `cause` what it is about: one alert is open for both together. Resolving one that is not open does nothing.
-    void (*raise)(void *context, const char *type, const char *cause, const char *message);
-    void (*resolve)(void *context, const char *type, const char *cause);
 };
 
 #endif

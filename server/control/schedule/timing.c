@@ -142,13 +142,7 @@ mos_status mos_timing_open(mos_timing **out, const struct mos_schedule *schedule
         status = mos_zone_open(&timing->zone, schedule->time_zone, error);
     }
     if (status == MOS_OK) {
-        status = check_jitter(timing, error);
-    }
-    if (status == MOS_OK) {
         status = read_blackouts(timing, schedule, error);
-    }
-    if (status == MOS_OK) {
-        status = check_blackouts(timing, error);
     }
     if (status != MOS_OK) {
         mos_timing_close(timing);
@@ -156,6 +150,11 @@ mos_status mos_timing_open(mos_timing **out, const struct mos_schedule *schedule
     }
     *out = timing;
     return MOS_OK;
+}
+
+mos_status mos_timing_check(const mos_timing *timing, struct mos_error *error) {
+    mos_status status = check_jitter(timing, error);
+    return status == MOS_OK ? check_blackouts(timing, error) : status;
 }
 
 void mos_timing_close(mos_timing *timing) {

@@ -7,9 +7,11 @@
 
 typedef struct mos_timing mos_timing;
 
-// Of what the schedule says; borrows nothing. MOS_INVALID_ARGUMENT naming the field; also where blackouts leave no time to start in, and
-// where the jitter would carry a run past the next. On MOS_OK *out is the caller's, to be closed.
+// Of what the schedule says; borrows nothing. MOS_INVALID_ARGUMENT naming the field. On MOS_OK *out is the caller's, to be closed.
 mos_status mos_timing_open(mos_timing **out, const struct mos_schedule *schedule, struct mos_error *error);
+// Whether runs can come about so: MOS_INVALID_ARGUMENT where blackouts leave no time to start in, and where the jitter would carry a run
+// past the next. Takes a while; for what somebody asks for.
+mos_status mos_timing_check(const mos_timing *timing, struct mos_error *error);
 // NULL is fine.
 void mos_timing_close(mos_timing *timing);
 

@@ -22,8 +22,8 @@ static mos_status answer_backup(struct mos_services *services, struct mos_call *
 
 // ---- Create ----
 
-static mos_status check_create(const mos_settings *settings, const Mosaajii__Backup__V1__CreateBackupRequest *request,
-                               struct mos_error *error) {
+mos_status mos_check_create(const mos_settings *settings, const Mosaajii__Backup__V1__CreateBackupRequest *request,
+                            struct mos_error *error) {
     mos_status status = mos_check_enum("type", (int)request->type, MOS_BACKUP_CONFIGURATION, false, TYPE_WORDS, error);
     if (status == MOS_OK) {
         status = mos_check_text("name", request->name, MOS_NAME_MOST, error);
@@ -60,20 +60,17 @@ static const char *default_name(mos_arena *arena, int type) {
     return mos_arena_printf(arena, "%s %s UTC", mos_backup_type_word(type), text);
 }
 
-BACKUP_HANDLER(create_backup, CreateBackupRequest, Backup) {
-    struct mos_services *services = mos_call_user(call);
-    const mos_settings *settings = services->settings;
-    mos_arena *arena = mos_call_arena(call);
-    struct mos_error *error = mos_call_error(call);
+mos_status mos_backup_order_of(const mos_settings *settings, const Mosaajii__Backup__V1__CreateBackupRequest *request,
+                               const char *created_by, mos_arena *arena, struct mos_backup_order *out, struct mos_error *error) {
     struct mos_sources sources;
-    mos_status status = check_create(settings, request, error);
+    mos_status status = mos_check_create(settings, request, error);
     if (status == MOS_OK) {
         status = mos_sources_of(settings, (enum mos_backup_type)request->type, arena, &sources, error);
     }
     if (status != MOS_OK) {
         return status;
     }
-    const struct mos_backup_order order = {
+    *out = (struct mos_backup_order){
         .name = request->name[0] ? request->name : default_name(arena, (int)request->type),
         .type = (enum mos_backup_type)request->type,
         .retention_days = request->_retention_days_case ? request->retention_days
@@ -86,7 +83,7 @@ BACKUP_HANDLER(create_backup, CreateBackupRequest, Backup) {
         .settle_seconds = mos_setting_number(settings, MOS_SETTING_BACKUP_SETTLE_SECONDS),
         .tags = request->tags,
         .tag_count = request->n_tags,
-        .created_by = mos_call_caller_name(call),
+        .created_by = created_by,
         .paths = sources.paths,
         .path_count = sources.path_count,
         .databases = sources.databases,
@@ -94,8 +91,18 @@ BACKUP_HANDLER(create_backup, CreateBackupRequest, Backup) {
         .excludes = sources.excludes,
         .exclude_count = sources.exclude_count,
     };
+    return MOS_OK;
+}
+
+BACKUP_HANDLER(create_backup, CreateBackupRequest, Backup) {
+    struct mos_services *services = mos_call_user(call);
+    struct mos_error *error = mos_call_error(call);
+    struct mos_backup_order order;
     char id[MOS_ID_TEXT_BYTES];
-    status = mos_queue_backup(services->queue, &order, id, error);
+    mos_status status = mos_backup_order_of(services->settings, request, mos_call_caller_name(call), mos_call_arena(call), &order, error);
+    if (status == MOS_OK) {
+        status = mos_queue_backup(services->queue, &order, id, error);
+    }
     if (status == MOS_OK) {
         status = answer_backup(services, call, id, response);
     }

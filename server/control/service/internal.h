@@ -60,6 +60,12 @@ struct mos_sources {
 };
 mos_status mos_sources_of(const mos_settings *settings, enum mos_backup_type type, mos_arena *arena, struct mos_sources *out,
                           struct mos_error *error);
+// What is asked for, as the queue takes it: with what the settings say where the request leaves it open, and the sources of its type. Texts
+// are borrowed from the request, or live in the arena. Checks the request: MOS_INVALID_ARGUMENT, MOS_FAILED_PRECONDITION.
+mos_status mos_backup_order_of(const mos_settings *settings, const Mosaajii__Backup__V1__CreateBackupRequest *request,
+                               const char *created_by, mos_arena *arena, struct mos_backup_order *out, struct mos_error *error);
+mos_status mos_check_create(const mos_settings *settings, const Mosaajii__Backup__V1__CreateBackupRequest *request,
+                            struct mos_error *error);
 // Where a restore may write: the target with all links resolved, and the root that it lies under. MOS_INVALID_ARGUMENT, field target. An
 // empty target becomes a new name under the first root.
 mos_status mos_restore_target(const mos_settings *settings, const char *target, const char *backup_id, mos_arena *arena, const char **out,
@@ -105,6 +111,13 @@ BACKUP_HANDLER(list_files, ListFilesRequest, ListFilesResponse);
 BACKUP_HANDLER(diff_backups, DiffBackupsRequest, DiffBackupsResponse);
 BACKUP_HANDLER(prune_repository, PruneRepositoryRequest, Job);
 BACKUP_HANDLER(check_repository, CheckRepositoryRequest, Job);
+BACKUP_HANDLER(create_schedule, CreateScheduleRequest, Schedule);
+BACKUP_HANDLER(list_schedules, ListSchedulesRequest, ListSchedulesResponse);
+BACKUP_HANDLER(get_schedule, GetScheduleRequest, Schedule);
+BACKUP_HANDLER(update_schedule, UpdateScheduleRequest, Schedule);
+BACKUP_HANDLER(delete_schedule, DeleteScheduleRequest, DeleteScheduleResponse);
+BACKUP_HANDLER(suggest_schedules, SuggestSchedulesRequest, SuggestSchedulesResponse);
+BACKUP_HANDLER(preview_retention, PreviewRetentionRequest, PreviewRetentionResponse);
 BACKUP_HANDLER(list_jobs, ListJobsRequest, ListJobsResponse);
 BACKUP_HANDLER(get_job, GetJobRequest, Job);
 BACKUP_HANDLER(cancel_job, CancelJobRequest, Job);

@@ -10,6 +10,7 @@
 #include "control/job/queue.h"
 #include "control/key/kms.h"
 #include "control/rpc/rpc.h"
+#include "control/schedule/scheduler.h"
 
 // All borrowed; must outlive the server they are added to.
 struct mos_services {
@@ -20,6 +21,7 @@ struct mos_services {
     mos_trail *trail;
     mos_kms *kms;
     mos_watch *watch;
+    mos_scheduler *scheduler;
     int64_t started_at_unix_ns;
 };
 
@@ -28,5 +30,10 @@ mos_status mos_services_add(mos_rpc_server *server, struct mos_services *service
 
 // DATABASE_URL holds nothing that this program has never heard of: MOS_INVALID_ARGUMENT naming the setting.
 mos_status mos_sources_check(const mos_settings *settings, struct mos_error *error);
+
+// BACKUP_KEEP_TAGS says what it should: MOS_INVALID_ARGUMENT naming the setting.
+mos_status mos_keep_tags_check(const mos_settings *settings, struct mos_error *error);
+// What schedules do to the rest of the server. `services` is borrowed and need only be filled when the scheduler starts.
+struct mos_scheduler_options mos_scheduler_options_of(struct mos_services *services, mos_catalog *catalog, const mos_settings *settings);
 
 #endif

@@ -3,7 +3,6 @@
 #include <sys/statvfs.h>
 
 #include "control/catalog/health.h"
-#include "control/catalog/schedules.h"
 #include "unit/control/alert/fixture.h"
 
 #define DAY_NS (24 * HOUR_NS)
@@ -165,58 +164,6 @@ MOS_TEST(ends_are_followed_once_over_a_restart) {
     fixture_add_event(&fixture, event);
     MOS_ASSERT_OK(mos_monitor_follow(monitor, &fixture.error), &fixture.error);
     CU_ASSERT_PTR_NULL(open_alert(&fixture, "backup:FILES"));
-    mos_monitor_destroy(monitor);
-    fixture_close(&fixture);
-}
-
-static mos_status put_schedule_now(mos_catalog_session *session, void *schedule, struct mos_error *error) {
-    return mos_catalog_put_schedule(session, schedule, error);
-}
-
-static mos_status put_run_now(mos_catalog_session *session, void *run, struct mos_error *error) {
-    return mos_catalog_put_run(session, run, error);
-}
-
-MOS_TEST(missed_runs_of_a_schedule_are_told) {
-    struct catalog_fixture fixture;
-    fixture_open(&fixture);
-    struct mos_monitor_options given = options();
-    mos_monitor *monitor = mos_monitor_create(fixture.catalog, NULL, &given);
-    mos_clock_fake(BEGIN_NS);
-    MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, put_schedule_now,
-                                    &(struct mos_schedule){.id = "s",
-                                                           .name = "nightly",
-                                                           .cron = "0 3 * * *",
-                                                           .time_zone = "",
-                                                           .backup_type = MOS_BACKUP_FILES,
-                                                           .backup_name = "",
-                                                           .timing_note = ""},
-                                    &fixture.error),
-                  &fixture.error);
-    struct mos_run run = {.schedule_id = "s",
-                          .due_at_unix_ns = BEGIN_NS - HOUR_NS,
-                          .through_unix_ns = BEGIN_NS - HOUR_NS,
-                          .count = 1,
-                          .state = MOS_RUN_MISSED,
-                          .backup_id = "",
-                          .reason = "the server was off"};
-    MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, put_run_now, &run, &fixture.error), &fixture.error);
-    MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
-    const struct mos_alert *alert = open_alert(&fixture, "schedule:s");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(alert);
-    CU_ASSERT_EQUAL(alert->type, MOS_ALERT_BACKUP_MISSED);
-    CU_ASSERT_PTR_NOT_NULL(strstr(alert->message, "the server was off"));
-    run = (struct mos_run){.schedule_id = "s",
-                           .due_at_unix_ns = BEGIN_NS,
-                           .through_unix_ns = BEGIN_NS,
-                           .count = 1,
-                           .state = MOS_RUN_STARTED,
-                           .backup_id = "b",
-                           .reason = ""};
-    MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, put_run_now, &run, &fixture.error), &fixture.error);
-    MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
-    CU_ASSERT_PTR_NULL(open_alert(&fixture, "schedule:s"));
-    mos_clock_fake(0);
     mos_monitor_destroy(monitor);
     fixture_close(&fixture);
 }
