@@ -18,7 +18,7 @@ struct mos_monitor {
     // Of the thread that follows.
     bool cursor_known;
     int64_t cursor;
-    int64_t cycle_at_ns;
+    int64_t cycle_at_ns, tidy_at_ns;
     int64_t next_verification_unix_ns;
     // Where the walk over all backups has come to, and what it has found so far.
     int64_t walk_created_at_unix_ns;

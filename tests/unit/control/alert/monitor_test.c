@@ -167,3 +167,49 @@ MOS_TEST(ends_are_followed_once_over_a_restart) {
     mos_monitor_destroy(monitor);
     fixture_close(&fixture);
 }
+
+MOS_TEST(what_is_kept_too_long_is_told_but_not_what_is_kept_on_purpose) {
+    struct catalog_fixture fixture;
+    fixture_open(&fixture);
+    struct mos_monitor_options given = options();
+    mos_clock_fake(BEGIN_NS);
+    struct mos_backup backup = {.type = MOS_BACKUP_FILES,
+                                .status = MOS_BACKUP_VERIFIED,
+                                .encrypted_checksum = "x",
+                                .encrypted_location = given.repository,
+                                .retention_days = 10};
+    // From old to new: late, held, locked, by a schedule whose rules may hold it, in grace, the newest.
+    for (int i = 0; i < 6; i++) {
+        backup.id = fixture_id(&fixture, i);
+        backup.created_at_unix_ns = BEGIN_NS - 30 * DAY_NS + i * MINUTE_NS + (i == 4 ? 19 * DAY_NS : 0);
+        backup.legal_hold = i == 1;
+        backup.locked_until_unix_ns = i == 2 ? BEGIN_NS + DAY_NS : 0;
+        backup.created_by = i == 3 ? "schedule:nightly" : "somebody";
+        fixture_put_backup(&fixture, backup);
+    }
+    backup.id = fixture_id(&fixture, 7);
+    backup.created_at_unix_ns = BEGIN_NS - DAY_NS;
+    fixture_put_backup(&fixture, backup);
+    mos_monitor *monitor = mos_monitor_create(fixture.catalog, NULL, &given);
+    MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
+    const struct mos_alert *alert = open_alert(&fixture, "retention:late");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(alert);
+    CU_ASSERT_EQUAL(alert->type, MOS_ALERT_RETENTION_VIOLATION);
+    const char *expected = mos_arena_printf(fixture.arena, "%s,%s", fixture_id(&fixture, 0), fixture_id(&fixture, 5));
+    CU_ASSERT_STRING_EQUAL(alert->details[0].value, expected);
+    mos_monitor_destroy(monitor);
+    // Rules by tag may hold any of them, until it has expired.
+    given.keep_rules = true;
+    monitor = mos_monitor_create(fixture.catalog, NULL, &given);
+    MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
+    CU_ASSERT_PTR_NULL(open_alert(&fixture, "retention:late"));
+    backup.id = fixture_id(&fixture, 0);
+    backup.created_at_unix_ns = BEGIN_NS - 30 * DAY_NS;
+    backup.status = MOS_BACKUP_EXPIRED;
+    fixture_put_backup(&fixture, backup);
+    MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
+    CU_ASSERT_PTR_NOT_NULL(open_alert(&fixture, "retention:late"));
+    mos_monitor_destroy(monitor);
+    mos_clock_fake(0);
+    fixture_close(&fixture);
+}
