@@ -105,6 +105,10 @@ static const char *const steps[] = {
     "CREATE INDEX alerts_severity ON alerts(severity, created_at_ns, id);"
     "CREATE INDEX alerts_backup ON alerts(backup_id, created_at_ns, id);"
     "CREATE INDEX alerts_acknowledged ON alerts((acknowledged_at_ns <> 0), created_at_ns, id);"
+    // For two filters at once, however seldom both are so.
+    "CREATE INDEX alerts_type_severity ON alerts(type, severity, created_at_ns, id);"
+    "CREATE INDEX alerts_acknowledged_severity ON alerts((acknowledged_at_ns <> 0), severity, created_at_ns, id);"
+    "CREATE INDEX alerts_acknowledged_type ON alerts((acknowledged_at_ns <> 0), type, created_at_ns, id);"
     "CREATE INDEX alerts_to_remind ON alerts(reminded_at_ns) WHERE resolved_at_ns = 0 AND acknowledged_at_ns = 0;"
     "CREATE TABLE alert_events("
     "  sequence INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL, kind TEXT NOT NULL, severity TEXT NOT NULL, alert_id TEXT NOT NULL);"
