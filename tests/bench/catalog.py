@@ -34,6 +34,11 @@ def fill(path, backups, alerts):
     ids = [str(uuid.UUID(int=(1 << 120) + (number << 64) + generator.getrandbits(60))) for number in range(backups)]
     database = sqlite3.connect(path)
     database.executescript("PRAGMA synchronous = OFF; PRAGMA cache_size = -500000;")
+    (facts,) = database.execute("SELECT facts FROM backups").fetchone()
+    # Made again at the end: a million rows are written faster without.
+    indexes = [row for row in database.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")]
+    for name, _ in indexes:
+        database.execute(f"DROP INDEX {name}")
     columns = [row[1] for row in database.execute("PRAGMA table_info(backups)")]
 
     def backup(number):
@@ -44,7 +49,7 @@ def fill(path, backups, alerts):
             "created_at_ns": at, "completed_at_ns": at + NS, "size": 10**9, "encrypted_size": 10**8, "key_id": "local/1",
             "checksum": "c" * 64, "encrypted_checksum": "" if failed else "e" * 64, "location": "/repo", "encrypted_location": "/",
             "retention_days": 3650, "message": "", "encryption_asked": 1, "compressed": 1, "integrity_check": 1, "parent_id": "",
-            "verified_at_ns": 0 if failed else at + NS, "created_by": "bench", "facts": b"f" * 400, "quarantine_reason": "",
+            "verified_at_ns": 0 if failed else at + NS, "created_by": "bench", "facts": facts, "quarantine_reason": "",
         }  # fmt: skip
         return [row[name] for name in columns]
 
@@ -67,6 +72,8 @@ def fill(path, backups, alerts):
             )  # fmt: skip
 
     database.executemany("INSERT INTO alerts VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", alerts_of(alerts))
+    for _, sql in indexes:
+        database.execute(sql)
     database.commit()
     database.close()
     return ids
@@ -106,6 +113,34 @@ def walk(client, kind):
     return page
 
 
+def measure_all(server, ids, worst):
+    client = server.client()
+    list_alerts = lambda **fields: client.call(client.alerts.ListAlerts, alert.ListAlertsRequest(page_size=50, **fields))  # noqa: E731
+    list_backups = lambda **fields: client.call(client.backups.ListBackups, pb.ListBackupsRequest(page_size=50, **fields))  # noqa: E731
+    print(f"{'':44} {'p50 ms':>8} {'p99 ms':>8}")
+    measure("status", lambda: client.call(client.admin.GetStatus, admin.GetStatusRequest()), worst)
+    before = resident_mib(server.process.pid)
+    measure("backups, newest", list_backups, worst)
+    measure("backups, page by page", walk(client, "backups"), worst)
+    measure("backups, by type", lambda: list_backups(type=pb.Backup.DATABASE), worst)
+    measure("backups, by status that is rare", lambda: list_backups(status=pb.Backup.FAILED), worst)
+    measure("backups, by status that is not there", lambda: list_backups(status=pb.Backup.EXPIRED), worst)
+    measure("backups, by tag", lambda: list_backups(tags=["tag-3"]), worst)
+    measure("backup, by id", lambda: client.get(ids[len(ids) // 3]), worst)
+    measure("alerts, newest", list_alerts, worst)
+    measure("alerts, page by page", walk(client, "alerts"), worst)
+    for word in ("INFO", "CRITICAL"):
+        measure(f"alerts, {word}", lambda word=word: list_alerts(severity=alert.Alert.Severity.Value(word)), worst)
+    measure("alerts, by type that is rare", lambda: list_alerts(type=alert.Alert.ANOMALY), worst)
+    measure("alerts, by type that is not there", lambda: list_alerts(type=alert.Alert.CLOCK_SKEW), worst)
+    measure("alerts, not acknowledged", lambda: list_alerts(acknowledged=False), worst)
+    measure("alerts, critical and not acknowledged", lambda: list_alerts(acknowledged=False, severity=alert.Alert.CRITICAL), worst)
+    measure("alerts, of a type and severity never together", lambda: list_alerts(type=alert.Alert.ANOMALY, severity=alert.Alert.INFO), worst)
+    measure("alerts, of a backup", lambda: list_alerts(backup_id=ids[len(ids) // 2]), worst)
+    after = resident_mib(server.process.pid)
+    print(f"memory of the server: {before:.0f} MiB before the lists, {after:.0f} MiB after {ROUNDS} rounds of each")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--backups", type=int, default=100_000)
@@ -115,38 +150,19 @@ def main():
         source = Path(folder) / "source"
         source.mkdir()
         server = Server(Path(folder) / "home", BACKUP_FILES_PATHS=source, BACKUP_CONFIG_PATHS=source, MONITOR_VERIFY_A_DAY=0)
-        server.start().stop()
+        (source / "file").write_bytes(b"something")
+        server.start()
+        server.client().backup("FILES")
+        server.stop()
         begun = time.monotonic()
         ids = fill(server.home / "catalog.db", wanted.backups, wanted.alerts)
         print(f"{wanted.backups} backups and {wanted.alerts} alerts written in {time.monotonic() - begun:.0f} s", flush=True)
         server.start()
-        client = server.client()
         worst = []
-        list_alerts = lambda **fields: client.call(client.alerts.ListAlerts, alert.ListAlertsRequest(page_size=50, **fields))  # noqa: E731
-        list_backups = lambda **fields: client.call(client.backups.ListBackups, pb.ListBackupsRequest(page_size=50, **fields))  # noqa: E731
-        print(f"{'':44} {'p50 ms':>8} {'p99 ms':>8}")
-        measure("status", lambda: client.call(client.admin.GetStatus, admin.GetStatusRequest()), worst)
-        before = resident_mib(server.process.pid)
-        measure("backups, newest", list_backups, worst)
-        measure("backups, page by page", walk(client, "backups"), worst)
-        measure("backups, by type", lambda: list_backups(type=pb.Backup.DATABASE), worst)
-        measure("backups, by status that is rare", lambda: list_backups(status=pb.Backup.FAILED), worst)
-        measure("backups, by status that is not there", lambda: list_backups(status=pb.Backup.EXPIRED), worst)
-        measure("backups, by tag", lambda: list_backups(tags=["tag-3"]), worst)
-        measure("backup, by id", lambda: client.get(ids[len(ids) // 3]), worst)
-        measure("alerts, newest", list_alerts, worst)
-        measure("alerts, page by page", walk(client, "alerts"), worst)
-        for word in ("INFO", "CRITICAL"):
-            measure(f"alerts, {word}", lambda word=word: list_alerts(severity=alert.Alert.Severity.Value(word)), worst)
-        measure("alerts, by type that is rare", lambda: list_alerts(type=alert.Alert.ANOMALY), worst)
-        measure("alerts, by type that is not there", lambda: list_alerts(type=alert.Alert.CLOCK_SKEW), worst)
-        measure("alerts, not acknowledged", lambda: list_alerts(acknowledged=False), worst)
-        measure("alerts, critical and not acknowledged", lambda: list_alerts(acknowledged=False, severity=alert.Alert.CRITICAL), worst)
-        measure("alerts, of a type and severity never together", lambda: list_alerts(type=alert.Alert.ANOMALY, severity=alert.Alert.INFO), worst)
-        measure("alerts, of a backup", lambda: list_alerts(backup_id=ids[len(ids) // 2]), worst)
-        after = resident_mib(server.process.pid)
-        print(f"memory of the server: {before:.0f} MiB before the lists, {after:.0f} MiB after {ROUNDS} rounds of each")
-        server.stop()
+        try:
+            measure_all(server, ids, worst)
+        finally:
+            server.stop()
     if max(worst) >= CEILING_MS:
         print(f"too slow: {max(worst):.1f} ms at p99, allowed are {CEILING_MS}")
         return 1

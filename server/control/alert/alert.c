@@ -117,8 +117,6 @@ static mos_status resolve_change(mos_catalog_session *session, void *argument, s
 
 void mos_alert_raise(mos_catalog *catalog, const struct mos_alert_cause *cause) {
     struct mos_error error;
-    mos_log_warning("alert", MOS_TEXT("type", mos_alert_type_word(cause->type)), MOS_TEXT("cause", cause->cause),
-                    MOS_TEXT("message", cause->message));
     if (mos_catalog_write(catalog, raise_change, (void *)(uintptr_t)cause, &error) != MOS_OK) {
         mos_log_error("an alert was lost", MOS_TEXT("cause", cause->cause), MOS_TEXT("reason", error.message));
     }

@@ -8,7 +8,9 @@
 #include "control/alert/monitor_internal.h"
 #include "control/catalog/deliveries.h"
 
-enum { EVENTS_AT_ONCE = 256 };
+#define DAY_NS (86400 * MOS_NS_PER_SECOND)
+
+enum { EVENTS_AT_ONCE = 256, KEEP_DAYS = 60 };
 
 static const char cursor_name[] = "monitor.followed";
 
@@ -161,9 +163,26 @@ mos_status mos_monitor_follow(mos_monitor *monitor, struct mos_error *error) {
 
 // ---- The cycle ----
 
+// What is over is forgotten after a while; alerts themselves stay, as history does.
+static mos_status forget(mos_catalog_session *session, void *argument, struct mos_error *error) {
+    int64_t before = *(const int64_t *)argument;
+    mos_status status = mos_catalog_remove_deliveries(session, before, error);
+    return status == MOS_OK ? mos_catalog_remove_alert_events(session, before, error) : status;
+}
+
+static mos_status tidy(mos_monitor *monitor, struct mos_error *error) {
+    int64_t now_ns = mos_now_monotonic_ns();
+    if (monitor->tidy_at_ns && now_ns < monitor->tidy_at_ns) {
+        return MOS_OK;
+    }
+    monitor->tidy_at_ns = now_ns + DAY_NS;
+    int64_t before = mos_now_unix_ns() - KEEP_DAYS * DAY_NS;
+    return mos_catalog_write(monitor->catalog, forget, &before, error);
+}
+
 mos_status mos_monitor_cycle(mos_monitor *monitor, struct mos_error *error) {
     static mos_status (*const looks[])(mos_monitor *, struct mos_findings *, struct mos_error *) = {
-        mos_monitor_look_at_storage, mos_monitor_look_at_sources, mos_monitor_look_at_schedules, mos_monitor_walk_backups};
+        mos_monitor_look_at_storage, mos_monitor_look_at_sources, mos_monitor_walk_backups};
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     struct mos_findings findings;
     mos_findings_begin(&findings, arena);
@@ -183,6 +202,9 @@ mos_status mos_monitor_cycle(mos_monitor *monitor, struct mos_error *error) {
     mos_status applied = findings.first ? mos_catalog_write(monitor->catalog, apply, findings.first, &local) : MOS_OK;
     if (applied == MOS_OK) {
         applied = mos_monitor_verify_old(monitor, &local);
+    }
+    if (applied == MOS_OK) {
+        applied = tidy(monitor, &local);
     }
     if (applied != MOS_OK && status == MOS_OK && error) {
         *error = local;

@@ -18,7 +18,7 @@ struct mos_monitor {
     // Of the thread that follows.
     bool cursor_known;
     int64_t cursor;
-    int64_t cycle_at_ns;
+    int64_t cycle_at_ns, tidy_at_ns;
     int64_t next_verification_unix_ns;
     // Where the walk over all backups has come to, and what it has found so far.
     int64_t walk_created_at_unix_ns;
@@ -57,7 +57,6 @@ void mos_findings_gone(struct mos_findings *findings, const char *cause);
 // The looks of a cycle: each adds to the findings.
 mos_status mos_monitor_look_at_storage(mos_monitor *monitor, struct mos_findings *findings, struct mos_error *error);
 mos_status mos_monitor_look_at_sources(mos_monitor *monitor, struct mos_findings *findings, struct mos_error *error);
-mos_status mos_monitor_look_at_schedules(mos_monitor *monitor, struct mos_findings *findings, struct mos_error *error);
 mos_status mos_monitor_walk_backups(mos_monitor *monitor, struct mos_findings *findings, struct mos_error *error);
 mos_status mos_monitor_verify_old(mos_monitor *monitor, struct mos_error *error);
 

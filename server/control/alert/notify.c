@@ -7,6 +7,7 @@
 #include "common/buffer.h"
 #include "common/clock.h"
 #include "common/json.h"
+#include "common/log.h"
 
 enum { AT_ONCE = 256, SUBJECT_BYTES = 160 };
 
@@ -143,6 +144,16 @@ struct step {
     bool more;
 };
 
+static void log_event(const struct mos_alert_event *event, const struct mos_alert *alert) {
+    mos_log_write(event->kind == MOS_ALERT_RESOLVED || alert->severity == MOS_SEVERITY_INFO ? MOS_LOG_INFO : MOS_LOG_WARNING,
+                  event->kind == MOS_ALERT_RESOLVED ? "alert resolved" : "alert raised",
+                  (struct mos_log_field[]){MOS_TEXT("type", mos_alert_type_word(alert->type)),
+                                           MOS_TEXT("severity", mos_alert_severity_word(alert->severity)),
+                                           MOS_TEXT("alert", alert->id),
+                                           MOS_TEXT("message", alert->message),
+                                           {0}});
+}
+
 static mos_status follow(mos_catalog_session *session, void *argument, struct mos_error *error) {
     struct step *step = argument;
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
@@ -156,11 +167,14 @@ static mos_status follow(mos_catalog_session *session, void *argument, struct mo
     for (size_t i = 0; i < count && status == MOS_OK; i++) {
         struct mos_alert alert;
         bool told = events[i].kind == MOS_ALERT_RAISED || events[i].kind == MOS_ALERT_RESOLVED;
-        if (!told || events[i].severity < step->options->least) {
+        if (!told) {
             continue;
         }
         status = mos_catalog_get_alert(session, events[i].alert_id, arena, &alert, error);
         if (status == MOS_OK) {
+            log_event(&events[i], &alert);
+        }
+        if (status == MOS_OK && events[i].severity >= step->options->least) {
             status = tell(session, step->options, mos_alert_event_kind_word(events[i].kind), &alert, error);
         }
     }

@@ -173,42 +173,6 @@ mos_status mos_monitor_look_at_sources(mos_monitor *monitor, struct mos_findings
     return status;
 }
 
-// ---- Schedules ----
-
-mos_status mos_monitor_look_at_schedules(mos_monitor *monitor, struct mos_findings *findings, struct mos_error *error) {
-    mos_arena *arena = findings->arena;
-    struct mos_schedule *schedules;
-    size_t count = 0;
-    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
-    mos_status status = mos_catalog_read_begin(monitor->catalog, &session, error);
-    if (status == MOS_OK) {
-        status = mos_catalog_all_schedules(session, arena, &schedules, &count, error);
-    }
-    for (size_t i = 0; i < count && status == MOS_OK; i++) {
-        struct mos_run *runs;
-        size_t run_count = 0;
-        const char *cause = mos_arena_printf(arena, "schedule:%s", schedules[i].id);
-        status = mos_catalog_list_runs(session, schedules[i].id, 0, 1, arena, &runs, &run_count, error);
-        bool bad = status == MOS_OK && run_count > 0 && (runs[0].state == MOS_RUN_MISSED || runs[0].state == MOS_RUN_FAILED);
-        if (status == MOS_OK && !bad) {
-            mos_findings_gone(findings, cause);
-        }
-        if (!bad) {
-            continue;
-        }
-        char due[MOS_TIME_TEXT_BYTES];
-        mos_time_format(runs[0].due_at_unix_ns, due);
-        mos_findings_raise(findings,
-                           &(struct mos_alert_cause){
-                               .type = MOS_ALERT_BACKUP_MISSED,
-                               .severity = runs[0].state == MOS_RUN_FAILED ? MOS_SEVERITY_ERROR : MOS_SEVERITY_WARNING,
-                               .cause = cause,
-                               .message = mos_arena_printf(arena, "the run of the schedule \"%s\" that was due at %s did not happen%s%s",
-                                                           schedules[i].name, due, *runs[0].reason ? ": " : "", runs[0].reason)});
-    }
-    return status;
-}
-
 // ---- Retention ----
 
 static void note_id(struct mos_buffer *ids, int64_t *count, const char *id) {
@@ -223,10 +187,10 @@ static void judge_kept(mos_monitor *monitor, const struct mos_kept *kept, const 
         note_id(&monitor->walk_gone_ids, &monitor->walk_gone, kept->id);
         return;
     }
-    // What somebody asked to keep, and the newest of its kind, stays on purpose. So does what a schedule's keep rules hold: those are not
-    // its days.
-    bool meant = kept->legal_hold || kept->quarantined || kept->locked_until_unix_ns > now || strcmp(kept->id, newest_id) == 0 ||
-                 strncmp(kept->created_by, "schedule:", 9) == 0;
+    // What somebody asked to keep, and the newest of its kind, stays on purpose. So does what keep rules may hold, until they
+    // have let it expire.
+    bool ruled = kept->status != MOS_BACKUP_EXPIRED && (monitor->options.keep_rules || strncmp(kept->created_by, "schedule:", 9) == 0);
+    bool meant = kept->legal_hold || kept->quarantined || kept->locked_until_unix_ns > now || strcmp(kept->id, newest_id) == 0 || ruled;
     if (!meant && now - kept->created_at_unix_ns > (kept->retention_days + GRACE_DAYS) * DAY_NS) {
         note_id(&monitor->walk_late_ids, &monitor->walk_late, kept->id);
     }

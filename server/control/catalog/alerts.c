@@ -301,3 +301,17 @@ mos_status mos_catalog_list_alert_events(mos_catalog_session *session, int64_t a
     *out_count = count;
     return status;
 }
+
+mos_status mos_catalog_remove_alert_events(mos_catalog_session *session, int64_t before_unix_ns, struct mos_error *error) {
+    MOS_CLEANUP_SQL struct mos_sql sql;
+    // Rows are in order of their times but for a clock that was set back: the first that is young enough ends it.
+    mos_status status = mos_sql_begin(&sql, session,
+                                      "DELETE FROM alert_events WHERE sequence < coalesce((SELECT min(sequence) FROM alert_events "
+                                      "WHERE time_ns >= ?), 9223372036854775807)",
+                                      error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    mos_sql_bind_number(&sql, before_unix_ns);
+    return mos_sql_finish(&sql, error);
+}

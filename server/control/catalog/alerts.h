@@ -89,5 +89,7 @@ mos_status mos_catalog_add_alert_event(mos_catalog_session *session, struct mos_
 // Events after `after_sequence` in order, `limit` at most.
 mos_status mos_catalog_list_alert_events(mos_catalog_session *session, int64_t after_sequence, int limit, mos_arena *arena,
                                          struct mos_alert_event **out, size_t *out_count, struct mos_error *error);
+// Of events before this time. The alerts themselves stay.
+mos_status mos_catalog_remove_alert_events(mos_catalog_session *session, int64_t before_unix_ns, struct mos_error *error);
 
 #endif

@@ -27,6 +27,7 @@ mos_status mos_catalog_longest_unverified(mos_catalog_session *session, int64_t 
 struct mos_kept {
     const char *id;
     enum mos_backup_type type;
+    enum mos_backup_status status;
     int64_t created_at_unix_ns;
     const char *encrypted_location;
     int32_t retention_days;

@@ -105,6 +105,10 @@ static const char *const steps[] = {
     "CREATE INDEX alerts_severity ON alerts(severity, created_at_ns, id);"
     "CREATE INDEX alerts_backup ON alerts(backup_id, created_at_ns, id);"
     "CREATE INDEX alerts_acknowledged ON alerts((acknowledged_at_ns <> 0), created_at_ns, id);"
+    // For two filters at once, however seldom both are so.
+    "CREATE INDEX alerts_type_severity ON alerts(type, severity, created_at_ns, id);"
+    "CREATE INDEX alerts_acknowledged_severity ON alerts((acknowledged_at_ns <> 0), severity, created_at_ns, id);"
+    "CREATE INDEX alerts_acknowledged_type ON alerts((acknowledged_at_ns <> 0), type, created_at_ns, id);"
     "CREATE INDEX alerts_to_remind ON alerts(reminded_at_ns) WHERE resolved_at_ns = 0 AND acknowledged_at_ns = 0;"
     "CREATE TABLE alert_events("
     "  sequence INTEGER PRIMARY KEY, time_ns INTEGER NOT NULL, kind TEXT NOT NULL, severity TEXT NOT NULL, alert_id TEXT NOT NULL);"
@@ -128,6 +132,7 @@ static const char *const steps[] = {
     "CREATE INDEX backups_figures ON backups(type, status, size, encrypted_size);"
     "CREATE INDEX jobs_figures ON jobs(kind, status, started_at_ns, completed_at_ns);"
     "CREATE INDEX alerts_open_severity ON alerts(severity) WHERE resolved_at_ns = 0;",
+<<<<<<< HEAD
 
     // 5
     // Copies offsite. A place is a location's URL, so that another bucket is another place.
@@ -169,6 +174,8 @@ static const char *const steps[] = {
     "CREATE TABLE recovery_journal("
     "  sequence INTEGER PRIMARY KEY, run_id TEXT NOT NULL, time_ns INTEGER NOT NULL, kind INTEGER NOT NULL, content BLOB NOT NULL);"
     "CREATE INDEX recovery_journal_run ON recovery_journal(run_id, sequence);",
+=======
+>>>>>>> alert
 };
 enum { VERSION = sizeof(steps) / sizeof(steps[0]) };
 

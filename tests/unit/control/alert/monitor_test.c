@@ -3,7 +3,6 @@
 #include <sys/statvfs.h>
 
 #include "control/catalog/health.h"
-#include "control/catalog/schedules.h"
 #include "unit/control/alert/fixture.h"
 
 #define DAY_NS (24 * HOUR_NS)
@@ -169,54 +168,48 @@ MOS_TEST(ends_are_followed_once_over_a_restart) {
     fixture_close(&fixture);
 }
 
-static mos_status put_schedule_now(mos_catalog_session *session, void *schedule, struct mos_error *error) {
-    return mos_catalog_put_schedule(session, schedule, error);
-}
-
-static mos_status put_run_now(mos_catalog_session *session, void *run, struct mos_error *error) {
-    return mos_catalog_put_run(session, run, error);
-}
-
-MOS_TEST(missed_runs_of_a_schedule_are_told) {
+MOS_TEST(what_is_kept_too_long_is_told_but_not_what_is_kept_on_purpose) {
     struct catalog_fixture fixture;
     fixture_open(&fixture);
     struct mos_monitor_options given = options();
-    mos_monitor *monitor = mos_monitor_create(fixture.catalog, NULL, &given);
     mos_clock_fake(BEGIN_NS);
-    MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, put_schedule_now,
-                                    &(struct mos_schedule){.id = "s",
-                                                           .name = "nightly",
-                                                           .cron = "0 3 * * *",
-                                                           .time_zone = "",
-                                                           .backup_type = MOS_BACKUP_FILES,
-                                                           .backup_name = "",
-                                                           .timing_note = ""},
-                                    &fixture.error),
-                  &fixture.error);
-    struct mos_run run = {.schedule_id = "s",
-                          .due_at_unix_ns = BEGIN_NS - HOUR_NS,
-                          .through_unix_ns = BEGIN_NS - HOUR_NS,
-                          .count = 1,
-                          .state = MOS_RUN_MISSED,
-                          .backup_id = "",
-                          .reason = "the server was off"};
-    MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, put_run_now, &run, &fixture.error), &fixture.error);
+    struct mos_backup backup = {.type = MOS_BACKUP_FILES,
+                                .status = MOS_BACKUP_VERIFIED,
+                                .encrypted_checksum = "x",
+                                .encrypted_location = given.repository,
+                                .retention_days = 10};
+    // From old to new: late, held, locked, by a schedule whose rules may hold it, in grace, the newest.
+    for (int i = 0; i < 6; i++) {
+        backup.id = fixture_id(&fixture, i);
+        backup.created_at_unix_ns = BEGIN_NS - 30 * DAY_NS + i * MINUTE_NS + (i == 4 ? 19 * DAY_NS : 0);
+        backup.legal_hold = i == 1;
+        backup.locked_until_unix_ns = i == 2 ? BEGIN_NS + DAY_NS : 0;
+        backup.created_by = i == 3 ? "schedule:nightly" : "somebody";
+        fixture_put_backup(&fixture, backup);
+    }
+    backup.id = fixture_id(&fixture, 7);
+    backup.created_at_unix_ns = BEGIN_NS - DAY_NS;
+    fixture_put_backup(&fixture, backup);
+    mos_monitor *monitor = mos_monitor_create(fixture.catalog, NULL, &given);
     MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
-    const struct mos_alert *alert = open_alert(&fixture, "schedule:s");
+    const struct mos_alert *alert = open_alert(&fixture, "retention:late");
     CU_ASSERT_PTR_NOT_NULL_FATAL(alert);
-    CU_ASSERT_EQUAL(alert->type, MOS_ALERT_BACKUP_MISSED);
-    CU_ASSERT_PTR_NOT_NULL(strstr(alert->message, "the server was off"));
-    run = (struct mos_run){.schedule_id = "s",
-                           .due_at_unix_ns = BEGIN_NS,
-                           .through_unix_ns = BEGIN_NS,
-                           .count = 1,
-                           .state = MOS_RUN_STARTED,
-                           .backup_id = "b",
-                           .reason = ""};
-    MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, put_run_now, &run, &fixture.error), &fixture.error);
-    MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
-    CU_ASSERT_PTR_NULL(open_alert(&fixture, "schedule:s"));
-    mos_clock_fake(0);
+    CU_ASSERT_EQUAL(alert->type, MOS_ALERT_RETENTION_VIOLATION);
+    const char *expected = mos_arena_printf(fixture.arena, "%s,%s", fixture_id(&fixture, 0), fixture_id(&fixture, 5));
+    CU_ASSERT_STRING_EQUAL(alert->details[0].value, expected);
     mos_monitor_destroy(monitor);
+    // Rules by tag may hold any of them, until it has expired.
+    given.keep_rules = true;
+    monitor = mos_monitor_create(fixture.catalog, NULL, &given);
+    MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
+    CU_ASSERT_PTR_NULL(open_alert(&fixture, "retention:late"));
+    backup.id = fixture_id(&fixture, 0);
+    backup.created_at_unix_ns = BEGIN_NS - 30 * DAY_NS;
+    backup.status = MOS_BACKUP_EXPIRED;
+    fixture_put_backup(&fixture, backup);
+    MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
+    CU_ASSERT_PTR_NOT_NULL(open_alert(&fixture, "retention:late"));
+    mos_monitor_destroy(monitor);
+    mos_clock_fake(0);
     fixture_close(&fixture);
 }
