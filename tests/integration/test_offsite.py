@@ -192,8 +192,10 @@ def test_deleting_breaks_no_copy_that_remains(begin, bucket, source):
     assert check.valid
     assert refused(delete, first_copy.id)[0] == "FAILED_PRECONDITION"
     answer = delete(second_copy.id)
-    assert answer.bytes_freed > 1_000_000
-    assert [name for name in data_objects(bucket) if not name.startswith("keys/repository/")] == []
+    # While something else moves to the place, the packs are left to the cleanup, and the answer says so.
+    assert answer.bytes_freed > 1_000_000 or "when the running copy has ended" in answer.message
+    left = lambda: [name for name in data_objects(bucket) if not name.startswith("keys/repository/")]  # noqa: E731
+    wait_until(lambda: left() == [], "nothing of them is left")
     assert {copy.status for copy in copies(client)} == {DELETED}
     assert client.verify(first.id).valid, "what is here stays"
 
