@@ -165,14 +165,10 @@ static mos_status check_settings(const mos_settings *settings, struct mos_error 
     if (status == MOS_OK) {
         status = mos_keep_tags_check(settings, error);
     }
-<<<<<<< HEAD
     if (status == MOS_OK) {
         status = mos_sources_check(settings, error);
     }
     return status == MOS_OK ? mos_offsite_check(settings, error) : status;
-=======
-    return status == MOS_OK ? mos_sources_check(settings, error) : status;
->>>>>>> alert
 }
 
 static void set_up_log(const mos_settings *settings) {
@@ -414,10 +410,7 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
                                               .kms = program->kms,
                                               .watch = program->watch,
                                               .scheduler = program->scheduler,
-<<<<<<< HEAD
                                               .recovery = program->recovery,
-=======
->>>>>>> alert
                                               .started_at_unix_ns = mos_now_unix_ns()};
     status = mos_services_add(program->server, &program->services, error);
     if (status == MOS_OK) {
@@ -454,7 +447,6 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
 
 static void tear_down(struct program *program) {
     mos_readiness_stop(program->readiness);
-<<<<<<< HEAD
     if (program->recovery) {
         mos_recovery_stop(program->recovery);
     }
@@ -462,11 +454,6 @@ static void tear_down(struct program *program) {
     mos_metrics_stop(program->metrics);
     mos_watch_stop(program->watch);
     mos_offsite_stop(program->offsite);
-=======
-    mos_scheduler_stop(program->scheduler);
-    mos_metrics_stop(program->metrics);
-    mos_watch_stop(program->watch);
->>>>>>> alert
     if (program->queue) {
         mos_queue_stop(program->queue);
     }

@@ -7,10 +7,6 @@
 #include "common/clock.h"
 #include "control/alert/anomaly.h"
 #include "control/alert/monitor_internal.h"
-<<<<<<< HEAD
-#include "control/catalog/health.h"
-=======
->>>>>>> alert
 #include "control/catalog/retention.h"
 
 enum { MOST_LOOKED_AT = 300 };

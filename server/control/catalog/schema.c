@@ -132,7 +132,6 @@ static const char *const steps[] = {
     "CREATE INDEX backups_figures ON backups(type, status, size, encrypted_size);"
     "CREATE INDEX jobs_figures ON jobs(kind, status, started_at_ns, completed_at_ns);"
     "CREATE INDEX alerts_open_severity ON alerts(severity) WHERE resolved_at_ns = 0;",
-<<<<<<< HEAD
 
     // 5
     // Copies offsite. A place is a location's URL, so that another bucket is another place.
@@ -174,8 +173,6 @@ static const char *const steps[] = {
     "CREATE TABLE recovery_journal("
     "  sequence INTEGER PRIMARY KEY, run_id TEXT NOT NULL, time_ns INTEGER NOT NULL, kind INTEGER NOT NULL, content BLOB NOT NULL);"
     "CREATE INDEX recovery_journal_run ON recovery_journal(run_id, sequence);",
-=======
->>>>>>> alert
 };
 enum { VERSION = sizeof(steps) / sizeof(steps[0]) };
 

@@ -25,10 +25,7 @@ struct mos_services {
     mos_kms *kms;
     mos_watch *watch;
     mos_scheduler *scheduler;
-<<<<<<< HEAD
     mos_recovery *recovery;
-=======
->>>>>>> alert
     int64_t started_at_unix_ns;
 };
 
