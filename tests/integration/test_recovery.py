@@ -109,6 +109,33 @@ def test_every_event_comes_once_and_from_any_number(recovery):
     assert refused(recovery.watch, run, after=-1)[0] == "INVALID_ARGUMENT"
 
 
+def test_many_watchers_half_of_them_slow(recovery):
+    plan = recovery.create(step("p", order=1), *(step(f"s{i}", "wait:0s", order=i + 2) for i in range(40)))
+    run = recovery.until(recovery.execute(plan), "p", Step.WAITING)
+    ended = threading.Event()
+    seen = [[] for _ in range(100)]
+
+    def follow(number):
+        for event in recovery.watch(run):
+            seen[number].append(event.sequence)
+            if number % 2:
+                # Reads nothing more until all is over.
+                ended.wait(60)
+
+    threads = [threading.Thread(target=follow, args=(number,)) for number in range(len(seen))]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: all(seen), "all watch")
+    recovery.call("ApproveStep", execution_id=run.id, step_id="p")
+    assert recovery.end(run).status == Run.COMPLETED, "nobody is waited for"
+    ended.set()
+    for thread in threads:
+        thread.join()
+    everything = [event.sequence for event in recovery.watch(run)]
+    heartbeats_aside = [sorted(set(numbers)) for numbers in seen]
+    assert all(numbers == everything for numbers in heartbeats_aside)
+
+
 def test_a_quiet_run_gives_signs_of_life(recovery):
     run = recovery.until(recovery.execute(recovery.create(step("p"))), "p", Step.WAITING)
     last = max(event.sequence for event in recovery.watch_until(run, dr.ExecutionEvent.HEARTBEAT))
