@@ -3,6 +3,8 @@
 import hashlib
 import http.server
 import json
+import os
+import pty
 import shutil
 import socket
 import threading
@@ -13,7 +15,7 @@ import pytest
 from support.api import pb, refused
 from support.api import recovery as dr
 from support.data import make_files
-from support.program import wait_until
+from support.program import BIN, environment, wait_until
 from support.recovery import Recovery, Run, Step, hook, states, step
 
 EMERGENCY = dr.ExecutePlanRequest.EMERGENCY
@@ -518,3 +520,26 @@ def test_the_command_line_follows(server, recovery):
     tested = server.cli("dr", "test", plan.id, "--environment", "isolated", check=3).stdout
     assert "Left out" in tested or "SKIPPED" in tested
     assert server.cli_json("dr", "list", "--tests", "--plan", plan.id)[0]["environment"] == "ISOLATED"
+
+
+def test_the_live_view(server, recovery):
+    plan = recovery.create(step("a", "wait:0s", name="Wait a little"), step("p", name="Look", dependencies=["a"]))
+    run = recovery.until(recovery.execute(plan), "p", Step.WAITING)
+    pid, terminal = pty.fork()
+    if pid == 0:
+        settings = environment(MOSAAJII_HOME=server.home, MOSAAJII_SERVER=server.address, TERM="xterm", LANG="C.UTF-8")
+        os.execve(BIN / "mosaajii", ["mosaajii", "dr", "watch", run.id], settings)
+    shown = b""
+    while f"mosaajii dr approve {run.id} p".encode() not in shown:
+        shown += os.read(terminal, 65536)
+    recovery.call("ApproveStep", execution_id=run.id, step_id="p")
+    try:
+        while more := os.read(terminal, 65536):
+            shown += more
+    except OSError:  # the other side is gone
+        pass
+    os.close(terminal)
+    assert os.waitpid(pid, 0)[1] == 0
+    last = shown[shown.rindex(b"COMPLETED  100%") :].decode()
+    assert "Wait a little" in last and "Look" in last and f"Run {run.id}: COMPLETED" in last
+    assert b"\x1b[" in shown, "the table is redrawn"
