@@ -21,7 +21,7 @@ lint: build
 # at random say nothing to a sanitizer, and rounds of that under it take long.
 sanitize: $(BUILD)/packages $(BUILD)/python/ready $(BUILD)/tools/grpcurl $(BUILD)/tools/stores $(BUILD)/clients/ready
 	@cmake --preset asan >/dev/null && ninja -C $(BUILD)/asan
-	@ctest --test-dir $(BUILD)/asan --output-on-failure -j2 -E '^fault\.(kill|prune)'
+	@ctest --test-dir $(BUILD)/asan --output-on-failure -j2 -E '^fault\.(kill|prune|recovery_kill)'
 	@cmake --preset tsan >/dev/null && ninja -C $(BUILD)/tsan
 	@TSAN_OPTIONS=suppressions=$(CURDIR)/tests/tsan.supp:halt_on_error=1 ctest --test-dir $(BUILD)/tsan --output-on-failure -L 'unit|fuzz'
 

@@ -84,7 +84,7 @@ static void draw(struct view *view) {
             step->status == API_WORD(STEP_RUN__STATUS__WAITING) ? MOS_COLOUR_YELLOW : mos_status_colour(state));
         if (step->status == API_WORD(STEP_RUN__STATUS__WAITING)) {
             put(view, arena,
-                mos_arena_printf(arena, "    mosaajii dr approve|decline|retry|skip %s %s --note …", view->run_id, step->step_id),
+                mos_arena_printf(arena, "    mosaajii dr approve %s %s  (or decline, retry, skip)", view->run_id, step->step_id),
                 MOS_COLOUR_DIM);
         }
     }

@@ -3,6 +3,8 @@
 import hashlib
 import http.server
 import json
+import os
+import pty
 import shutil
 import socket
 import threading
@@ -13,7 +15,7 @@ import pytest
 from support.api import pb, refused
 from support.api import recovery as dr
 from support.data import make_files
-from support.program import wait_until
+from support.program import BIN, environment, wait_until
 from support.recovery import Recovery, Run, Step, hook, states, step
 
 EMERGENCY = dr.ExecutePlanRequest.EMERGENCY
@@ -107,6 +109,33 @@ def test_every_event_comes_once_and_from_any_number(recovery):
         assert [event.sequence for event in recovery.watch(run, after=numbers[cut])] == numbers[cut + 1 :]
     assert [log.message for log in recovery.get(run).logs] == [event.log.message for event in events if event.kind == dr.ExecutionEvent.LOG]
     assert refused(recovery.watch, run, after=-1)[0] == "INVALID_ARGUMENT"
+
+
+def test_many_watchers_half_of_them_slow(recovery):
+    plan = recovery.create(step("p", order=1), *(step(f"s{i}", "wait:0s", order=i + 2) for i in range(40)))
+    run = recovery.until(recovery.execute(plan), "p", Step.WAITING)
+    ended = threading.Event()
+    seen = [[] for _ in range(100)]
+
+    def follow(number):
+        for event in recovery.watch(run):
+            seen[number].append(event.sequence)
+            if number % 2:
+                # Reads nothing more until all is over.
+                ended.wait(60)
+
+    threads = [threading.Thread(target=follow, args=(number,)) for number in range(len(seen))]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: all(seen), "all watch")
+    recovery.call("ApproveStep", execution_id=run.id, step_id="p")
+    assert recovery.end(run).status == Run.COMPLETED, "nobody is waited for"
+    ended.set()
+    for thread in threads:
+        thread.join()
+    everything = [event.sequence for event in recovery.watch(run)]
+    heartbeats_aside = [sorted(set(numbers)) for numbers in seen]
+    assert all(numbers == everything for numbers in heartbeats_aside)
 
 
 def test_a_quiet_run_gives_signs_of_life(recovery):
@@ -491,3 +520,26 @@ def test_the_command_line_follows(server, recovery):
     tested = server.cli("dr", "test", plan.id, "--environment", "isolated", check=3).stdout
     assert "Left out" in tested or "SKIPPED" in tested
     assert server.cli_json("dr", "list", "--tests", "--plan", plan.id)[0]["environment"] == "ISOLATED"
+
+
+def test_the_live_view(server, recovery):
+    plan = recovery.create(step("a", "wait:0s", name="Wait a little"), step("p", name="Look", dependencies=["a"]))
+    run = recovery.until(recovery.execute(plan), "p", Step.WAITING)
+    pid, terminal = pty.fork()
+    if pid == 0:
+        settings = environment(MOSAAJII_HOME=server.home, MOSAAJII_SERVER=server.address, TERM="xterm", LANG="C.UTF-8")
+        os.execve(BIN / "mosaajii", ["mosaajii", "dr", "watch", run.id], settings)
+    shown = b""
+    while f"mosaajii dr approve {run.id} p".encode() not in shown:
+        shown += os.read(terminal, 65536)
+    recovery.call("ApproveStep", execution_id=run.id, step_id="p")
+    try:
+        while more := os.read(terminal, 65536):
+            shown += more
+    except OSError:  # the other side is gone
+        pass
+    os.close(terminal)
+    assert os.waitpid(pid, 0)[1] == 0
+    last = shown[shown.rindex(b"COMPLETED  100%") :].decode()
+    assert "Wait a little" in last and "Look" in last and f"Run {run.id}: COMPLETED" in last
+    assert b"\x1b[" in shown, "the table is redrawn"

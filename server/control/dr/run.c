@@ -122,6 +122,7 @@ static void add_pending(struct run *run, execution_event *event) {
     pending->size_bytes = protobuf_c_message_get_packed_size(&event->base);
     pending->data = mos_malloc(pending->size_bytes + 1);
     protobuf_c_message_pack(&event->base, pending->data);
+    event->time = NULL;
     *run->last = pending;
     run->last = &pending->next;
 }

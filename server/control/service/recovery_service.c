@@ -117,9 +117,9 @@ RECOVERY_HANDLER(list_plans, ListPlansRequest, ListPlansResponse) {
     }
     response->plans = status ? NULL : mos_arena_array(arena, mos_plan *, count);
     if (status == MOS_OK && !response->plans) {
-        status = mos_fail_memory(call);
+        return mos_fail_memory(call);
     }
-    for (size_t i = 0; i < count && status == MOS_OK; i++) {
+    for (size_t i = 0; i < count && status == MOS_OK && response->plans; i++) {
         mos_plan *plan = NULL;
         status = mos_plan_unpack(&rows[i], arena, &plan, error);
         if (status == MOS_OK && plan) {
