@@ -121,5 +121,6 @@ ADMIN_HANDLER(verify_audit, VerifyAuditRequest, AuditVerification);
 ADMIN_HANDLER(list_confirmations, ListConfirmationsRequest, ListConfirmationsResponse);
 ADMIN_HANDLER(confirm, ConfirmRequest, Confirmation);
 ADMIN_HANDLER(get_status, GetStatusRequest, ServerStatus);
+ADMIN_HANDLER(get_caller, GetCallerRequest, Caller);
 
 #endif
