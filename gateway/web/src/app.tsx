@@ -90,6 +90,7 @@ function SignIn({ enter }: { enter: () => Promise<void> }) {
       >
         <Mark />
         <h1>Sign in</h1>
+        <input type="text" name="username" autocomplete="username" value="mosaajii" readOnly hidden />
         <TextField
           label="Access token"
           hint="The first administrator's token lies in the file admin.token of the server's home; mosaajii token create makes others."

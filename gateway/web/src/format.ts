@@ -118,3 +118,9 @@ const tones: Record<Tone, string[]> = {
 export function tone(word: string): Tone {
   return (Object.keys(tones) as Tone[]).find((name) => tones[name].includes(word)) ?? "quiet";
 }
+
+// A backup that was given no name is called after its type and time, by the server in UTC, here in the viewer's zone.
+export function nameOf(backup: { name: string; type: string; createdAt: string | null }): string {
+  const unnamed = /^[A-Z]+ \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$/.test(backup.name) && backup.name.startsWith(`${backup.type} `);
+  return unnamed && backup.createdAt ? `${words(backup.type)} of ${moment(backup.createdAt)}` : backup.name;
+}

@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { get, patch, post, remove } from "../api";
 import { useMay } from "../caller";
-import { bytes, count, duration, words } from "../format";
+import { bytes, count, duration, nameOf, words } from "../format";
 import { Icon } from "../icons";
 import { useData, useEvents } from "../live";
 import { go, to } from "../router";
@@ -44,7 +44,7 @@ export function BackupPage({ id, query }: { id: string; query: URLSearchParams }
   return (
     <>
       <PageHead
-        title={one.name}
+        title={nameOf(one)}
         back={{ href: to("backups"), label: "Backups" }}
         status={<Badge word={one.status} label={damaged ? "Damaged" : words(one.status)} />}
       >
@@ -112,7 +112,7 @@ export function BackupPage({ id, query }: { id: string; query: URLSearchParams }
           }}
         >
           <p>
-            <b>{one.name}</b>, {words(one.type).toLowerCase()}, taken <When time={one.createdAt} />, {bytes(one.size)}.
+            <b>{nameOf(one)}</b>, {words(one.type).toLowerCase()}, taken <When time={one.createdAt} />, {bytes(one.size)}.
           </p>
           <p>Its key is destroyed: nobody can read it afterwards. What other backups share with it stays. This cannot be taken back.</p>
         </Confirm>

@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { get, list } from "../api";
 import { useMay } from "../caller";
-import { bytes, words } from "../format";
+import { bytes, nameOf, words } from "../format";
 import { useData } from "../live";
 import { setQuery, to } from "../router";
 import { type Backup, type BackupType, backupStatuses, backupTypes, type Status } from "../types";
@@ -125,7 +125,7 @@ function Table({ backups }: { backups: Backup[] }) {
           <tr key={backup.id}>
             <td>
               <a class="strong" href={to("backups", backup.id)}>
-                {backup.name}
+                {nameOf(backup)}
               </a>
               <span class="under">
                 {words(backup.type)}

@@ -216,7 +216,7 @@ function Tokens() {
                 <td data-label="Last used">
                   <When time={token.lastUsedAt} relative />
                 </td>
-                <td data-label="Valid until">{token.revokedAt ? "revoked" : <When time={token.expiresAt} none="it is revoked" />}</td>
+                <td data-label="Valid until">{token.revokedAt ? "revoked" : <When time={token.expiresAt} none="no end" />}</td>
                 <td class="number">
                   {!token.revokedAt && may("AdminService.RevokeToken") && (
                     <Button kind="quiet" onClick={() => setRevoking(token)} aria-label={`Revoke ${token.name}`}>

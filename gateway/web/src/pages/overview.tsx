@@ -2,7 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import { get, list, type Page } from "../api";
 import { useMay } from "../caller";
 import { StorageChart } from "../chart";
-import { bytes, count, day, duration, words } from "../format";
+import { bytes, count, day, duration, nameOf, words } from "../format";
 import { Icon } from "../icons";
 import { type Data, useData } from "../live";
 import { to } from "../router";
@@ -78,7 +78,7 @@ export function OverviewPage({ news }: { news: number }) {
             <li key={backup.id}>
               <a class="row" href={to("backups", backup.id)}>
                 <span class="grow">
-                  <span class="strong">{backup.name}</span>
+                  <span class="strong">{nameOf(backup)}</span>
                   <span class="muted">
                     {words(backup.type)} · <When time={backup.createdAt} relative />
                   </span>
@@ -154,11 +154,11 @@ function Sources({ status, onCreate }: { status: Status; onCreate?: (type: Sourc
               <Badge word={source.health} as={kind} />
             </header>
             <p class="muted clip" title={source.source}>
-              {source.source.replaceAll(/[:,](?=\/|\w+:)/g, " · ")}
+              {source.source.split(source.type === "DATABASE" ? "," : ":").join(" · ")}
             </p>
             {source.newestGoodBackupAt ? (
               <>
-                <p class="big">{duration(source.recoveryPointAge * 60) === "0 s" ? "just now" : duration(source.recoveryPointAge * 60)}</p>
+                <p class="big">{source.recoveryPointAge < 1 ? "just now" : `${duration(source.recoveryPointAge * 60)} ago`}</p>
                 <Meter
                   value={source.recoveryPointAge}
                   most={source.recoveryPointObjective}
@@ -166,7 +166,7 @@ function Sources({ status, onCreate }: { status: Status; onCreate?: (type: Sourc
                   label="Age of the newest good backup, of its objective"
                 />
                 <p class="muted">
-                  since the <a href={to("backups", source.newestGoodBackupId)}>newest good backup</a>; objective {duration(objective)}
+                  <a href={to("backups", source.newestGoodBackupId)}>Newest good backup</a> · objective {duration(objective)}
                 </p>
               </>
             ) : (

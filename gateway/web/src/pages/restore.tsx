@@ -1,7 +1,7 @@
 import { useContext, useEffect, useState } from "preact/hooks";
 import { get, post } from "../api";
 import { CallerContext } from "../caller";
-import { count } from "../format";
+import { count, nameOf } from "../format";
 import { useEvents } from "../live";
 import { go, to } from "../router";
 import type { Backup, Job, JobEvent } from "../types";
@@ -36,7 +36,7 @@ export function Restore({ backup, onClose }: { backup: Backup; onClose: () => vo
     then();
   };
   return (
-    <Dialog title={`Restore ${backup.name}`} onClose={onClose} wide>
+    <Dialog title={`Restore ${nameOf(backup)}`} onClose={onClose} wide>
       <form
         onSubmit={(event) => {
           event.preventDefault();
