@@ -114,7 +114,7 @@ function Table({ backups }: { backups: Backup[] }) {
           <th scope="col" class="number">
             Size
           </th>
-          <th scope="col" class="number">
+          <th scope="col" class="number wide">
             Stored
           </th>
           <th scope="col">Kept until</th>
@@ -145,7 +145,7 @@ function Table({ backups }: { backups: Backup[] }) {
             <td data-label="Size" class="number">
               {bytes(backup.size)}
             </td>
-            <td data-label="Stored" class="number">
+            <td data-label="Stored" class="number wide">
               {bytes(backup.statistics?.bytesWritten ?? 0)}
             </td>
             <td data-label="Kept until">{backup.legalHold ? "released from hold" : <When time={backup.expiresAt} none="for ever" />}</td>

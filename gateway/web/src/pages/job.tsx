@@ -120,7 +120,10 @@ function Restored({ job }: { job: Job }) {
         <ul class="checks">
           {result.checks.map((check) => (
             <li key={check.name} class={check.passed ? "text-good" : "text-bad"}>
-              <Icon name={check.passed ? "check" : "close"} size={15} /> <b>{check.name}</b> {check.message}
+              <Icon name={check.passed ? "check" : "close"} size={15} />{" "}
+              <span>
+                <b>{check.name}</b> {check.message}
+              </span>
             </li>
           ))}
         </ul>

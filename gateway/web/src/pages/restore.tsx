@@ -1,4 +1,4 @@
-import { useContext, useEffect, useState } from "preact/hooks";
+import { useContext, useEffect, useRef, useState } from "preact/hooks";
 import { get, post } from "../api";
 import { CallerContext } from "../caller";
 import { count, nameOf } from "../format";
@@ -98,12 +98,17 @@ export function Restore({ backup, onClose }: { backup: Backup; onClose: () => vo
 
 function Preview({ first }: { first: Job }) {
   const { job, stream, problem } = useJob(first);
+  const box = useRef<HTMLElement>(null);
+  const ended = job.completedAt !== null;
+  useEffect(() => {
+    if (ended) box.current?.scrollIntoView({ block: "end" });
+  }, [ended]);
   if (problem) return <Problem error={problem} />;
   if (!job.completedAt) return <ProgressView progress={job.progress} stream={stream} label="Looking at what would be written" />;
   if (!job.restore || job.status === "FAILED") return <Note tone="bad">{job.message || "The preview failed."}</Note>;
   const shown = job.restore.preview;
   return (
-    <section class="preview" aria-label="Preview">
+    <section class="preview" aria-label="Preview" ref={box}>
       <p>
         <b>{count(shown.length, "entry", "entries")}</b>
         {shown.length >= 1000 && " or more"} would be written to <Code>{job.restore.target || "where they came from"}</Code>.
