@@ -1,6 +1,7 @@
 """The dashboard in a real browser, against a real server: what a shop's owner does with it, from signing in to a restored file."""
 
 import sqlite3
+from urllib.parse import quote
 
 import pytest
 
@@ -94,8 +95,7 @@ def test_a_revoked_token_ends_the_session(shop, visit):
     made = shop.rest.post("/api/tokens", {"name": "short", "role": "VIEWER"}).data(201)
     visitor = visit().sign_in(made["secret"])
     shop.rest.post(f"/api/tokens/{made['token']['id']}/revoke").data()
-    visitor.page.get_by_role("link", name="Keys").click()
-    visitor.heading("Sign in")
+    visitor.go("keys", "Sign in")
 
 
 def test_back_up_watch_browse_restore_and_delete(shop, visit, tmp_path):
@@ -119,10 +119,15 @@ def test_back_up_watch_browse_restore_and_delete(shop, visit, tmp_path):
     files = visitor.page.get_by_role("region", name="Files")
     for part in str(shop.uploads / "part-3").strip("/").split("/"):
         files.locator("table").get_by_role("button", name=part, exact=False).first.click()
-    with visitor.page.expect_download() as download:
-        files.get_by_role("button", name="Download file-00003.dat").click()
     original = shop.uploads / "part-3/file-00003.dat"
-    assert download.value.path().read_bytes() == original.read_bytes()
+    download = files.get_by_role("button", name="Download file-00003.dat")
+    if shop.rest.get(f"/api/backups/{backup['id']}/content?path={quote(str(original))}").to_come:
+        download.click()
+        visitor.see("reads no single files", files)
+    else:
+        with visitor.page.expect_download() as downloaded:
+            download.click()
+        assert downloaded.value.path().read_bytes() == original.read_bytes()
 
     visitor.press("Verify")
     visitor.see("The backup is whole.")
@@ -188,7 +193,7 @@ def test_those_who_may_not_are_not_offered_it(shop, visit):
     ):
         visitor = visit().sign_in(shop.token(role))
         main = visitor.page.get_by_role("navigation", name="Main")
-        expect(main.get_by_role("link", name="Audit")).to_have_count(role == "ADMIN")
+        expect(main.get_by_role("link", name="Audit")).to_have_count(int(role == "ADMIN"))
         visitor.go(f"backups/{backup.id}", "Configuration")
         visitor.see("Keeping")
         for name in may:
@@ -196,7 +201,7 @@ def test_those_who_may_not_are_not_offered_it(shop, visit):
         for name in may_not:
             expect(visitor.page.get_by_role("button", name=name, exact=True)).to_have_count(0)
         visitor.go("keys", "Keys")
-        expect(visitor.page.get_by_role("button", name="Rotate")).to_have_count(role == "ADMIN")
+        expect(visitor.page.get_by_role("button", name="Rotate")).to_have_count(int(role == "ADMIN"))
         visitor.go("audit", "Audit")
         visitor.see("BackupService" if role == "ADMIN" else "Your token does not allow this.")
         visitor.check(refused=0 if role == "ADMIN" else 1)

@@ -30,24 +30,28 @@ class Visitor:
             accept_downloads=True,
         )
         self.context.set_default_timeout(CEILING * 1000)
-        self.strangers, self.faults, self.refused = [], [], []
-        self.context.route(lambda url: urlsplit(url).netloc != address, self._stop)
+        self.strangers, self.faults, self.refused, self.absent = [], [], [], []
+        # What a page itself made lies in the browser.
+        self.context.route(lambda url: urlsplit(url).scheme not in ("blob", "data") and urlsplit(url).netloc != address, self._stop)
         self.page = self.context.new_page()
         self.page.on("console", self._note)
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("response", lambda response: response.status >= 400 and self.refused.append((response.status, response.url)))
+        self.page.on("response", self._answered)
 
     def _stop(self, route):
-        # What a page itself made lies in the browser.
-        if route.request.url.startswith(("blob:", "data:")):
-            route.continue_()
-            return
         self.strangers.append(route.request.url)
         route.abort()
 
     def _note(self, message):
         if message.type in ("error", "warning"):
             self.faults.append(message.text)
+
+    def _answered(self, response):
+        # What a server does not do, the page says in a sentence.
+        if response.status == 501:
+            self.absent.append(response.url)
+        elif response.status >= 400:
+            self.refused.append((response.status, response.url))
 
     def open(self, place=""):
         self.page.goto(f"http://{self.address}/{place}")
@@ -110,7 +114,7 @@ class Visitor:
         others = [fault for fault in self.faults if not fault.startswith("Failed to load resource")]
         assert not others, others
         assert len(self.refused) == refused, self.refused
-        assert len(self.faults) <= refused, self.faults
+        assert len(self.faults) <= refused + len(self.absent), self.faults
 
     def close(self):
         self.context.close()
