@@ -151,7 +151,7 @@ def test_back_up_watch_browse_restore_and_delete(shop, visit, tmp_path):
     visitor.press("Restore")
     visitor.dialog.get_by_label("Where to").fill("/etc/elsewhere")
     visitor.press("Preview", visitor.dialog)
-    visitor.see("restore root", visitor.dialog.get_by_role("alert"))
+    visitor.see("MOSAAJII_RESTORE_ROOTS", visitor.dialog.get_by_role("alert"))
     visitor.page.keyboard.press("Escape")
 
     # Deleting asks, and can be left.
@@ -290,3 +290,121 @@ def test_times_are_in_the_viewers_zone(shop, visit):
         assert told in taken.inner_text()
         texts.add(taken.inner_text())
     assert len(texts) == 3
+
+
+def test_a_recovery_is_built_run_approved_and_reported(shop, visit):
+    if shop.rest.get("/api/disaster-recovery/plans").to_come:
+        pytest.skip("this server knows no recovery plans")
+    client = shop.server.client()
+    client.backup("CONFIGURATION")
+    client.backup("FILES")
+    visitor = visit().sign_in(shop.server.token)
+    visitor.go("recovery", "Recovery")
+    visitor.see("There is no recovery plan yet.")
+    # The proposal, with what is not wanted taken out of it.
+    visitor.page.get_by_role("link", name="New plan").first.click()
+    visitor.heading("New plan")
+    visitor.see("This is a proposal")
+    visitor.accessible()
+    visitor.page.get_by_label("Name").first.fill("The till's disk is lost")
+    for name in ("Restore the databases", "Compare the databases"):
+        visitor.page.get_by_role("group", name=name).get_by_role("button", name="Remove").click()
+    visitor.press("Save")
+    visitor.heading("The till's disk is lost")
+    visitor.see("The plan has never been tested.")
+    visitor.accessible()
+    plan = shop.rest.get("/api/disaster-recovery/plans").data()[0]
+    assert [one["id"] for one in plan["steps"]] == ["restore-configuration", "restore-files", "confirm"]
+    assert plan["steps"][2]["dependencies"] == ["restore-configuration", "restore-files"]
+
+    lost = shop.uploads / "part-3/file-00003.dat"
+    content = lost.read_bytes()
+    lost.unlink()
+    visitor.press("Run the recovery")
+    visitor.dialog.get_by_label("Reason").fill("The disk of the till died this morning")
+    visitor.press("Start the recovery", visitor.dialog)
+    visitor.heading("The till's disk is lost: run")
+    # Nobody reloads: what follows comes by itself.
+    visitor.page.evaluate("window.here = true")
+    visitor.see("waits for a person")
+    assert lost.read_bytes() == content
+    visitor.accessible()
+    visitor.picture("recovery")
+    visitor.press("Pause")
+    visitor.press("Pause", visitor.dialog)
+    expect(visitor.page.get_by_role("button", name="Resume")).to_be_visible()
+    visitor.press("Resume")
+    visitor.press("Resume", visitor.dialog)
+    visitor.press("It is done")
+    visitor.dialog.get_by_label("Note").fill("Sold a cup of tea.")
+    visitor.press("Approve", visitor.dialog)
+    expect(visitor.page.locator(".page-head").get_by_text("Completed")).to_be_visible()
+    assert visitor.page.evaluate("window.here") is True
+    visitor.see("Sold a cup of tea.")
+    visitor.accessible()
+    with visitor.page.expect_download() as downloaded:
+        visitor.press("Report")
+    report = downloaded.value.path().read_text()
+    assert "The disk of the till died this morning" in report and "Sold a cup of tea." in report
+    visitor.page.get_by_role("link", name="The till's disk is lost", exact=True).click()
+    visitor.heading("The till's disk is lost")
+    visitor.see("The disk of the till died this morning", visitor.page.get_by_role("region", name="Runs"))
+    visitor.check()
+
+
+def test_an_alert_appears_and_is_acknowledged(shop, visit):
+    if shop.rest.get("/api/backups/alerts").to_come:
+        pytest.skip("this server raises no alerts")
+    backup = shop.server.client().backup("FILES", integrity_check_enabled=False)
+    visitor = visit().sign_in(shop.server.token)
+    visitor.see("Nothing waits for you.")
+    pack = max((path for path in shop.server.repository.glob("packs/**/*") if path.is_file()), key=lambda path: path.stat().st_size)
+    content = bytearray(pack.read_bytes())
+    content[len(content) // 2] ^= 1
+    pack.chmod(0o600)
+    pack.write_bytes(content)
+    assert not shop.rest.post(f"/api/backups/{backup.id}/verify").data()["valid"]
+    # By its stream, without a reload.
+    main = visitor.page.get_by_role("navigation", name="Main")
+    main.get_by_role("link", name="Alerts").get_by_text("not acknowledged").wait_for(state="attached")
+    main.get_by_role("link", name="Alerts").click()
+    visitor.heading("Alerts")
+    entry = visitor.page.locator(".alerts > li").filter(has_text="Verification failed")
+    expect(entry).to_have_count(1)
+    visitor.accessible()
+    visitor.picture("alerts")
+    entry.get_by_role("button", name="Acknowledge").click()
+    visitor.dialog.get_by_label("Note").fill("A new disk is on its way.")
+    visitor.press("Acknowledge", visitor.dialog)
+    expect(entry).to_have_count(0)
+    visitor.page.get_by_label("Show").select_option("all")
+    visitor.see("A new disk is on its way.", entry)
+    found = [alert for alert in shop.rest.get("/api/backups/alerts").data() if alert["type"] == "VERIFICATION_FAILED"]
+    assert [(alert["acknowledged"], alert["note"]) for alert in found] == [(True, "A new disk is on its way.")]
+    visitor.check()
+
+
+def test_a_schedule_is_made_paused_and_deleted(shop, visit):
+    if shop.rest.get("/api/schedules").to_come:
+        pytest.skip("this server keeps no schedules")
+    visitor = visit().sign_in(shop.server.token)
+    visitor.go("schedules", "Schedules")
+    visitor.see("Nothing is backed up by itself yet.")
+    visitor.press("New schedule")
+    visitor.dialog.get_by_label("Name").fill("every night")
+    visitor.dialog.get_by_label("When").select_option("30 2 * * *")
+    visitor.press("Make the schedule", visitor.dialog)
+    card = visitor.page.get_by_role("heading", name="every night").locator("xpath=ancestor::section")
+    expect(card.get_by_role("list", name="Next runs").get_by_role("listitem")).to_have_count(5)
+    # Made in the viewer's zone, and shown in it.
+    visitor.see("02:30", card)
+    made = shop.rest.get("/api/schedules").data()[0]
+    assert (made["cron"], made["timeZone"], made["paused"]) == ("30 2 * * *", "Asia/Karachi", False)
+    visitor.accessible()
+    visitor.press("Pause", card)
+    visitor.see("Paused", card)
+    assert shop.rest.get("/api/schedules").data()[0]["paused"] is True
+    visitor.press("Delete every night")
+    visitor.press("Delete it", visitor.dialog)
+    visitor.see("Nothing is backed up by itself yet.")
+    visitor.check()

@@ -71,7 +71,7 @@ async function opened(response: Response): Promise<Envelope> {
 }
 
 // The server's sentences begin small and end without a full stop, as log lines do.
-function sentence(text: string): string {
+export function sentence(text: string): string {
   const first = text.charAt(0).toUpperCase() + text.slice(1);
   return /[.!?…]$/.test(first) ? first : `${first}.`;
 }

@@ -1,5 +1,6 @@
 import { useCallback, useContext, useEffect, useRef, useState } from "preact/hooks";
-import { ApiError, get, isSignedIn, list, signIn, signOut, whenSignedOut } from "./api";
+import { openAlerts } from "./alerts";
+import { ApiError, get, isSignedIn, signIn, signOut, whenSignedOut } from "./api";
 import { CallerContext, useMay } from "./caller";
 import { words } from "./format";
 import { Icon, type IconName } from "./icons";
@@ -136,11 +137,7 @@ function Shell() {
   const [open, setOpen] = useState(false);
   const main = useRef<HTMLElement>(null);
   const [news, setNews] = useState(0);
-  const alerts = useData(
-    "open alerts",
-    (signal) => list<Alert>("/api/backups/alerts", { acknowledged: false, pageSize: 100 }, signal),
-    60000,
-  );
+  const alerts = useData("open alerts", openAlerts, 60000);
   const stream = useEvents<AlertEvent>(
     alerts.data ? "/api/backups/alerts/watch" : null,
     (event) => {
@@ -162,7 +159,7 @@ function Shell() {
     }
     first.current = false;
   }, [place]);
-  const openAlerts = alerts.data?.items.filter((alert) => !alert.resolvedAt).length ?? 0;
+  const waiting = alerts.data?.length ?? 0;
   return (
     <div class="shell">
       <button type="button" class="skip" onClick={() => main.current?.focus()}>
@@ -187,9 +184,9 @@ function Shell() {
               <a key={entry.name} href={to(entry.name)} aria-current={section === entry.name ? "page" : undefined}>
                 <Icon name={entry.icon} />
                 <span>{entry.label}</span>
-                {entry.name === "alerts" && openAlerts > 0 && (
+                {entry.name === "alerts" && waiting > 0 && (
                   <span class="count">
-                    {openAlerts}
+                    {waiting}
                     <span class="unseen"> not acknowledged</span>
                   </span>
                 )}

@@ -5,11 +5,19 @@ import "uplot/dist/uPlot.min.css";
 import { bytes, day } from "./format";
 import type { Analytics, Time } from "./types";
 
+// Round numbers of bytes: 1, 2, 4, … KiB, MiB and so on.
+const steps = Array.from({ length: 50 }, (_, power) => 2 ** power);
+
 type Series = [number[], (number | null)[], (number | null)[]];
 
 // The past is counted back from what there is now; the forecast goes on to the day the storage is full, at most as far as the past reaches.
 function series(points: Analytics["points"], now: number, most: number, fullAt: Time): Series {
-  const days = points.filter((point) => point.day).map((point) => [Date.parse(point.day as string) / 1000, point.bytesWritten] as const);
+  // What lies before the first backup says nothing.
+  const first = Math.max(0, Math.min(points.findIndex((point) => point.backups > 0) - 1, points.length - 2));
+  const days = points
+    .slice(first)
+    .filter((point) => point.day)
+    .map((point) => [Date.parse(point.day as string) / 1000, point.bytesWritten] as const);
   days.sort((a, b) => a[0] - b[0]);
   let held = now;
   const past: [number, number][] = [];
@@ -63,7 +71,7 @@ export function StorageChart({ points, now, most, fullAt }: { points: Analytics[
               values: (_, splits) =>
                 splits.map((split) => new Date(split * 1000).toLocaleDateString(undefined, { day: "numeric", month: "short" })),
             },
-            { ...axis, size: 76, values: (_, splits) => splits.map((split) => bytes(split)) },
+            { ...axis, size: 76, incrs: steps, values: (_, splits) => splits.map((split) => bytes(split)) },
           ],
           series: [
             {},

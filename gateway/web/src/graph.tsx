@@ -2,9 +2,12 @@
 import { words } from "./format";
 import type { PlanStep, StepRun } from "./types";
 
-const size = { width: 178, height: 62, across: 46, down: 18, edge: 10 };
+const size = { width: 198, height: 62, across: 44, down: 18, edge: 10, lane: 14 };
 
 type Node = { step: PlanStep; x: number; y: number };
+type Point = { x: number; y: number };
+// A place in a column: a step, or the lane of an edge that goes past.
+type Slot = { id: string; step: PlanStep | undefined; from: string[] };
 
 // Each step stands right behind the last of those it waits for.
 export function layers(steps: PlanStep[]): PlanStep[][] {
@@ -29,23 +32,65 @@ export function layers(steps: PlanStep[]): PlanStep[][] {
   return result;
 }
 
-function place(steps: PlanStep[]): { nodes: Map<string, Node>; width: number; height: number } {
-  const columns = layers(steps);
-  const tallest = Math.max(1, ...columns.map((column) => column.length));
-  const height = tallest * size.height + (tallest - 1) * size.down;
+type Drawing = { nodes: Map<string, Node>; lanes: Map<string, Point[]>; width: number; height: number };
+
+function place(steps: PlanStep[]): Drawing {
+  const columns: Slot[][] = layers(steps).map((column) => column.map((step) => ({ id: step.id, step, from: step.dependencies })));
+  const depth = new Map(columns.flatMap((column, at) => column.map((slot) => [slot.id, at] as const)));
+  // An edge over several columns gets a lane in each of those between, so that it crosses no step.
+  const passes = new Map<string, string[]>();
+  for (const step of steps) {
+    for (const id of step.dependencies) {
+      const [first, last] = [depth.get(id), depth.get(step.id)];
+      if (first === undefined || last === undefined) continue;
+      const through: string[] = [];
+      for (let at = first + 1; at < last; at++) {
+        const lane = `${id} ${step.id} ${at}`;
+        columns[at]?.push({ id: lane, step: undefined, from: [through[through.length - 1] ?? id] });
+        through.push(lane);
+      }
+      passes.set(`${id} ${step.id}`, through);
+    }
+  }
+  const tall = (slot: Slot) => (slot.step ? size.height : size.lane);
+  const heights = columns.map((column) => column.reduce((sum, slot) => sum + tall(slot) + size.down, -size.down));
+  const height = Math.max(size.height, ...heights);
+  const middle = new Map<string, Point>();
   const nodes = new Map<string, Node>();
   columns.forEach((column, at) => {
-    const mine = column.length * size.height + (column.length - 1) * size.down;
-    column.forEach((step, row) => {
-      nodes.set(step.id, {
-        step,
-        x: size.edge + at * (size.width + size.across),
-        y: size.edge + (height - mine) / 2 + row * (size.height + size.down),
-      });
-    });
+    // Each as near as may be to what it comes from.
+    const wish = (slot: Slot) => {
+      const from = slot.from.flatMap((id) => middle.get(id)?.y ?? []);
+      return from.length ? from.reduce((sum, y) => sum + y, 0) / from.length : 0;
+    };
+    const sorted = at === 0 ? column : [...column].sort((one, other) => wish(one) - wish(other));
+    const x = size.edge + at * (size.width + size.across);
+    let y = size.edge + (height - (heights[at] ?? 0)) / 2;
+    for (const slot of sorted) {
+      middle.set(slot.id, { x, y: y + tall(slot) / 2 });
+      if (slot.step) nodes.set(slot.id, { step: slot.step, x, y });
+      y += tall(slot) + size.down;
+    }
   });
+  const lanes = new Map([...passes].map(([edge, through]) => [edge, through.flatMap((id) => middle.get(id) ?? [])]));
   const width = columns.length * size.width + Math.max(0, columns.length - 1) * size.across;
-  return { nodes, width: width + 2 * size.edge, height: height + 2 * size.edge };
+  return { nodes, lanes, width: width + 2 * size.edge, height: height + 2 * size.edge };
+}
+
+function curve(from: Point, to: Point): string {
+  const bend = Math.max(18, (to.x - from.x) / 2);
+  return `C${from.x + bend} ${from.y} ${to.x - bend} ${to.y} ${to.x} ${to.y}`;
+}
+
+// From the right side of one step along its lanes to the left side of the other.
+function line(from: Node, to: Node, lanes: Point[]): string {
+  let at = { x: from.x + size.width, y: from.y + size.height / 2 };
+  let path = `M${at.x} ${at.y}`;
+  for (const lane of lanes) {
+    path += `${curve(at, lane)}h${size.width}`;
+    at = { x: lane.x + size.width, y: lane.y };
+  }
+  return path + curve(at, { x: to.x - 1, y: to.y + size.height / 2 });
 }
 
 // At most two lines of so many letters.
@@ -61,7 +106,7 @@ function lines(text: string, most = 22): string[] {
 }
 
 export function Graph({ steps, runs = [], onPick }: { steps: PlanStep[]; runs?: StepRun[]; onPick?: (id: string) => void }) {
-  const { nodes, width, height } = place(steps);
+  const { nodes, lanes, width, height } = place(steps);
   const stateOf = new Map(runs.map((run) => [run.stepId, run]));
   const said = steps.map((step) => {
     const run = stateOf.get(step.id);
@@ -82,14 +127,12 @@ export function Graph({ steps, runs = [], onPick }: { steps: PlanStep[]; runs?: 
           node.step.dependencies.flatMap((id) => {
             const from = nodes.get(id);
             if (!from) return [];
-            const [x1, y1, x2, y2] = [from.x + size.width, from.y + size.height / 2, node.x - 1, node.y + size.height / 2];
-            const bend = Math.max(20, (x2 - x1) / 2);
             const done = stateOf.get(id)?.status === "SUCCEEDED";
             return [
               <path
                 key={`${id} ${node.step.id}`}
                 class={done ? "edge done" : "edge"}
-                d={`M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`}
+                d={line(from, node, lanes.get(`${id} ${node.step.id}`) ?? [])}
                 marker-end="url(#arrow)"
               />,
             ];

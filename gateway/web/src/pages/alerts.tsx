@@ -1,5 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
-import { act, list, post } from "../api";
+import { openAlerts } from "../alerts";
+import { act, list, post, sentence } from "../api";
 import { useMay } from "../caller";
 import { count, words } from "../format";
 import { useData } from "../live";
@@ -33,8 +34,15 @@ export function AlertsPage({ query, news }: { query: URLSearchParams; news: numb
   const [testing, setTesting] = useState(false);
   const show = query.get("show") ?? "open";
   const severity = query.get("severity") ?? "";
-  const asked = { severity, ...(show === "open" ? { acknowledged: false } : {}), pageSize: 50, pageToken: pages.token };
-  const alerts = useData(`alerts ${JSON.stringify(asked)}`, (signal) => list<Alert>("/api/backups/alerts", asked, signal), 60000);
+  const asked = { severity, pageSize: 50, pageToken: pages.token };
+  const alerts = useData(
+    `alerts ${show} ${JSON.stringify(asked)}`,
+    async (signal) =>
+      show === "open"
+        ? { items: await openAlerts(signal, severity ? [severity as Severity] : undefined), next: "" }
+        : list<Alert>("/api/backups/alerts", asked, signal),
+    60000,
+  );
   useEffect(() => {
     if (news) alerts.soon();
   }, [news]);
@@ -45,7 +53,7 @@ export function AlertsPage({ query, news }: { query: URLSearchParams; news: numb
     pages.reset();
     setQuery(next);
   };
-  const shown = alerts.data?.items.filter((alert) => show !== "open" || !alert.resolvedAt) ?? [];
+  const shown = alerts.data?.items ?? [];
   return (
     <>
       <PageHead title="Alerts">
@@ -91,7 +99,7 @@ export function AlertsPage({ query, news }: { query: URLSearchParams; news: numb
               <li key={alert.id} class={alert.resolvedAt ? "over" : ""}>
                 <Badge word={alert.severity} />
                 <div class="grow">
-                  <p class="strong">{alert.message}</p>
+                  <p class="strong">{sentence(alert.message)}</p>
                   <p class="muted">
                     {words(alert.type)} · <When time={alert.createdAt} />
                     {alert.count > 1 && (
@@ -156,7 +164,7 @@ export function AlertsPage({ query, news }: { query: URLSearchParams; news: numb
             return said;
           }}
         >
-          <p class="strong">{asking.message}</p>
+          <p class="strong">{sentence(asking.message)}</p>
           <p class="muted">Reminders stop. It stays open until its cause is gone.</p>
         </Confirm>
       )}

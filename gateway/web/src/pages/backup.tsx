@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { get, patch, post, remove } from "../api";
+import { get, patch, post, remove, sentence } from "../api";
 import { useMay } from "../caller";
 import { bytes, count, duration, nameOf, words } from "../format";
 import { Icon } from "../icons";
@@ -72,7 +72,7 @@ export function BackupPage({ id, query }: { id: string; query: URLSearchParams }
       {active && <Running backup={one} onChange={backup.soon} />}
       {verify.error && <Problem error={verify.error} />}
       {found && <Found verification={found} />}
-      {!active && !found && one.message && <Note tone={one.status === "FAILED" ? "bad" : "info"}>{one.message}</Note>}
+      {!active && !found && one.message && <Note tone={one.status === "FAILED" ? "bad" : "info"}>{sentence(one.message)}</Note>}
       {one.warnings > 0 && (
         <Note tone="warn" title={`${count(one.warnings, "file")} could not be taken as they should`}>
           They changed, vanished or could not be read meanwhile; the backup lacks them or holds what could be read.

@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { get, post } from "../api";
+import { get, post, sentence } from "../api";
 import { useMay } from "../caller";
 import { bytes, clock, duration, timeOfDay, words } from "../format";
 import { Graph } from "../graph";
@@ -68,7 +68,9 @@ export function ExecutionPage({ id }: { id: string }) {
         )}
         {ended && may("DisasterRecoveryService.GetReport") && <ReportButtons path={path} />}
       </PageHead>
-      {one.message && <Note tone={one.status === "FAILED" ? "bad" : one.status === "COMPLETED" ? "good" : "info"}>{one.message}</Note>}
+      {one.message && (
+        <Note tone={one.status === "FAILED" ? "bad" : one.status === "COMPLETED" ? "good" : "info"}>{sentence(one.message)}</Note>
+      )}
       <Clock run={one} plan={plan.data} percent={percent} />
       {!ended && <Waiting run={one} steps={steps} onDecide={setDeciding} />}
       <Card title="Steps">
@@ -122,6 +124,7 @@ function stepsOf(run: Execution, plan: Plan | undefined): PlanStep[] {
 
 function Clock({ run, plan, percent }: { run: Execution; plan: Plan | undefined; percent: number }) {
   const ended = over(run);
+  const failed = ended && run.status !== "COMPLETED";
   const now = useNow(ended ? 3600000 : 1000);
   const start = Date.parse(run.triggeredAt ?? run.startedAt ?? new Date().toISOString());
   const measured = run.metrics && ended && run.metrics.actualRTO > 0 ? run.metrics.actualRTO * 60 : undefined;
@@ -139,7 +142,7 @@ function Clock({ run, plan, percent }: { run: Execution; plan: Plan | undefined;
           </p>
           <p class="muted">{ended ? "took" : "since it began"}</p>
         </div>
-        {objective > 0 && (
+        {objective > 0 && !failed && (
           <div>
             <p class={`huge text-${kind}`}>{late ? `+${clock(seconds - objective)}` : clock(objective - seconds)}</p>
             <p class="muted">{late ? "over the objective" : ended ? "within the objective" : `left of ${duration(objective)}`}</p>
@@ -152,16 +155,16 @@ function Clock({ run, plan, percent }: { run: Execution; plan: Plan | undefined;
           </p>
           <p class="muted">steps done</p>
         </div>
-        {run.metrics && ended && (
+        {run.metrics && run.status === "COMPLETED" && (
           <div>
             <p class="huge">{duration(run.metrics.actualRPO * 60)}</p>
             <p class="muted">recovery point{plan ? `, objective ${duration(plan.recoveryPointObjective * 60)}` : ""}</p>
           </div>
         )}
       </div>
-      {objective > 0 && <Meter value={seconds} most={objective} kind={kind} label="Time taken, of the objective" />}
+      {objective > 0 && !failed && <Meter value={seconds} most={objective} kind={kind} label="Time taken, of the objective" />}
       {!ended && percent > 0 && <p class="muted">{percent} % of the steps' work is done.</p>}
-      {run.metrics && ended && run.metrics.waitingMinutes > 0 && (
+      {run.metrics && ended && run.metrics.waitingMinutes * 60 >= 1 && (
         <p class="muted">
           {duration(run.metrics.machineMinutes * 60)} of it machines worked, {duration(run.metrics.waitingMinutes * 60)} it waited for
           people.
@@ -196,7 +199,7 @@ function Waiting({ run, steps, onDecide }: { run: Execution; steps: PlanStep[]; 
             <div class="grow">
               <h2>{manual ? `${step.stepName}: waits for ${plan?.assignee || "a person"}` : `${step.stepName} failed`}</h2>
               {manual && plan?.description && <p>{plan.description}</p>}
-              {step.message && <p>{step.message}</p>}
+              {step.message && <p>{sentence(step.message)}</p>}
               {manual && plan && plan.validationCriteria.length > 0 && <p class="muted">Done when: {plan.validationCriteria.join("; ")}</p>}
               {step.output && <pre>{step.output}</pre>}
             </div>

@@ -125,7 +125,10 @@ function Download({ backup, file }: { backup: Backup; file: FileEntry }) {
     link.click();
     window.setTimeout(() => URL.revokeObjectURL(link.href), 60000);
   });
-  if (task.error) return <span class="text-bad">{task.error.absent ? "This server reads no single files yet: restore it instead." : task.error.message}</span>;
+  if (task.error)
+    return (
+      <span class="text-bad">{task.error.absent ? "This server reads no single files yet: restore it instead." : task.error.message}</span>
+    );
   return (
     <Button
       kind="quiet"

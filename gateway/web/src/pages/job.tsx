@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { get, post } from "../api";
+import { get, post, sentence } from "../api";
 import { useMay } from "../caller";
 import { bytes, count, words } from "../format";
 import { Icon } from "../icons";
@@ -47,7 +47,7 @@ function Followed({ first }: { first: Job }) {
           />
         </Card>
       )}
-      {ended && job.message && <Note tone={job.status === "FAILED" ? "bad" : "info"}>{job.message}</Note>}
+      {ended && job.message && <Note tone={job.status === "FAILED" ? "bad" : "info"}>{sentence(job.message)}</Note>}
       {job.restore && ended && <Restored job={job} />}
       <Card title="Job">
         <Facts

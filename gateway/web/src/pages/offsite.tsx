@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { get, list, post, remove } from "../api";
+import { get, list, post, remove, sentence } from "../api";
 import { useMay } from "../caller";
 import { bytes, count, duration, providers, words } from "../format";
 import { Icon } from "../icons";
@@ -89,7 +89,7 @@ function Location({ location }: { location: OffsiteLocation }) {
         <When time={location.checkedAt} relative none="never" />
       </p>
       {location.message && location.health !== "HEALTHY" && (
-        <Note tone={location.health === "UNHEALTHY" ? "bad" : "warn"}>{location.message}</Note>
+        <Note tone={location.health === "UNHEALTHY" ? "bad" : "warn"}>{sentence(location.message)}</Note>
       )}
     </Card>
   );

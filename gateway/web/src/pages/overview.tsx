@@ -1,5 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
-import { get, list, type Page } from "../api";
+import { openAlerts } from "../alerts";
+import { get, list, sentence } from "../api";
 import { useMay } from "../caller";
 import { StorageChart } from "../chart";
 import { bytes, count, day, duration, nameOf, words } from "../format";
@@ -16,11 +17,7 @@ export function OverviewPage({ news }: { news: number }) {
   const may = useMay();
   const status = useData("status", (signal) => get<Status>("/api/status", {}, signal), 10000);
   const backups = useData("last backups", (signal) => list<Backup>("/api/backups", { pageSize: 6 }, signal), 5000);
-  const alerts = useData(
-    "overview alerts",
-    (signal) => list<Alert>("/api/backups/alerts", { acknowledged: false, pageSize: 5 }, signal),
-    60000,
-  );
+  const alerts = useData("open alerts", openAlerts, 60000);
   const analytics = useData("analytics", (signal) => get<Analytics>("/api/analytics", {}, signal), 300000);
   const [creating, setCreating] = useState<SourceStatus["type"] | "">();
   useEffect(() => {
@@ -45,7 +42,7 @@ export function OverviewPage({ news }: { news: number }) {
         <Loading what="Asking the server" />
       ) : (
         <>
-          <Verdict status={status.data} alerts={alerts.data?.items.filter((alert) => !alert.resolvedAt) ?? []} />
+          <Verdict status={status.data} alerts={alerts.data ?? []} />
           <Sources status={status.data} {...(create ? { onCreate: setCreating } : {})} />
           <div class="columns">
             <Storage status={status.data} analytics={analytics.data} />
@@ -166,14 +163,14 @@ function Sources({ status, onCreate }: { status: Status; onCreate?: (type: Sourc
                   label="Age of the newest good backup, of its objective"
                 />
                 <p class="muted">
-                  <a href={to("backups", source.newestGoodBackupId)}>Newest good backup</a> · objective {duration(objective)}
+                  <a href={to("backups", source.newestGoodBackupId)}>Newest good backup</a> · goal {duration(objective)}
                 </p>
               </>
             ) : (
               <>
                 <p class="big">No good backup</p>
                 <Meter value={1} most={1} kind="bad" label="Age of the newest good backup, of its objective" />
-                <p class="muted">objective {duration(objective)}</p>
+                <p class="muted">goal {duration(objective)}</p>
               </>
             )}
             {onCreate && (
@@ -228,8 +225,8 @@ function Storage({ status, analytics }: { status: Status; analytics: Analytics |
   );
 }
 
-function OpenAlerts({ alerts }: { alerts: Data<Page<Alert>> }) {
-  const open = alerts.data?.items.filter((alert) => !alert.resolvedAt) ?? [];
+function OpenAlerts({ alerts }: { alerts: Data<Alert[]> }) {
+  const open = alerts.data?.slice(0, 5) ?? [];
   return (
     <Card
       title="Open alerts"
@@ -247,7 +244,7 @@ function OpenAlerts({ alerts }: { alerts: Data<Page<Alert>> }) {
             <a class="row" href={to("alerts")}>
               <Badge word={alert.severity} />
               <span class="grow">
-                <span>{alert.message}</span>
+                <span>{sentence(alert.message)}</span>
                 <span class="muted">
                   <When time={alert.lastSeenAt ?? alert.createdAt} relative />
                 </span>

@@ -1,12 +1,12 @@
 import { useState } from "preact/hooks";
-import { get, list, post, remove } from "../api";
+import { get, list, post, remove, sentence } from "../api";
 import { useMay } from "../caller";
-import { count, duration, words } from "../format";
+import { duration, words } from "../format";
 import { Graph } from "../graph";
 import { Icon } from "../icons";
 import { useData } from "../live";
 import { go, to } from "../router";
-import type { Execution, Plan, Status, TestResult } from "../types";
+import type { Execution, Plan, TestResult } from "../types";
 import {
   Badge,
   Button,
@@ -29,13 +29,12 @@ import {
   When,
 } from "../ui";
 import { Runs } from "./plans";
-import { readiness } from "./readiness";
+import { newestGood, readiness, restored } from "./readiness";
 
 export function PlanPage({ id }: { id: string }) {
   const may = useMay();
   const path = `/api/disaster-recovery/plans/${encodeURIComponent(id)}`;
   const plan = useData(path, (signal) => get<Plan>(path, {}, signal), 20000);
-  const status = useData("status", (signal) => get<Status>("/api/status", {}, signal), 30000);
   const runs = useData(
     `runs of ${id}`,
     (signal) => list<Execution>("/api/disaster-recovery/executions", { planId: id, pageSize: 20 }, signal),
@@ -48,6 +47,8 @@ export function PlanPage({ id }: { id: string }) {
   );
   const [asking, setAsking] = useState<"" | "run" | "test" | "delete">("");
   const one = plan.data;
+  const types = one ? restored(one) : [];
+  const newest = useData(types.join(" "), (signal) => newestGood(types, signal), 30000);
   const back = { href: to("recovery"), label: "Recovery" };
   if (!one) {
     return (
@@ -57,7 +58,7 @@ export function PlanPage({ id }: { id: string }) {
       </>
     );
   }
-  const ready = readiness(one, status.data?.sources ?? []);
+  const ready = readiness(one, newest.data ?? new Map());
   return (
     <>
       <PageHead title={one.name} back={back} status={<Badge word={one.status} />}>
@@ -157,8 +158,12 @@ export function PlanPage({ id }: { id: string }) {
                     <span class="strong">{words(test.environment)}</span>
                     <span class="muted">
                       <When time={test.testedAt} relative /> by {test.testedBy}
-                      {test.recommendations.length > 0 && ` · ${count(test.recommendations.length, "recommendation")}`}
                     </span>
+                    {test.recommendations.map((text) => (
+                      <span class="muted" key={text}>
+                        {sentence(text)}
+                      </span>
+                    ))}
                   </span>
                   <Badge word={test.overallStatus} />
                 </a>

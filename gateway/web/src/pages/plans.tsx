@@ -1,18 +1,19 @@
-import { get, list } from "../api";
+import { list } from "../api";
 import { useMay } from "../caller";
 import { count, duration, words } from "../format";
 import { Icon } from "../icons";
 import { useData } from "../live";
 import { to } from "../router";
-import type { Execution, Plan, Status } from "../types";
+import type { Execution, Plan } from "../types";
 import { Badge, Card, Empty, LinkButton, Loading, PageHead, Problem, When } from "../ui";
-import { readiness } from "./readiness";
+import { newestGood, readiness, restored } from "./readiness";
 
 export function PlansPage() {
   const may = useMay();
   const plans = useData("plans", (signal) => list<Plan>("/api/disaster-recovery/plans", { pageSize: 200 }, signal), 20000);
   const runs = useData("runs", (signal) => list<Execution>("/api/disaster-recovery/executions", { pageSize: 10 }, signal), 10000);
-  const status = useData("status", (signal) => get<Status>("/api/status", {}, signal), 30000);
+  const types = [...new Set((plans.data?.items ?? []).flatMap(restored))];
+  const newest = useData(types.join(" "), (signal) => newestGood(types, signal), 30000);
   const edit = may("DisasterRecoveryService.CreatePlan") && !plans.error?.absent;
   return (
     <>
@@ -50,7 +51,7 @@ export function PlansPage() {
       )}
       <div class="sources">
         {plans.data?.items.map((plan) => {
-          const ready = readiness(plan, status.data?.sources ?? []);
+          const ready = readiness(plan, newest.data ?? new Map());
           return (
             <Card key={plan.id} class="source">
               <header>

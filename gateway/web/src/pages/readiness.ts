@@ -1,6 +1,29 @@
 // Whether a plan would work if it were needed now, as far as it can be told from what is known.
+
+import { list } from "../api";
 import { duration, type Tone, words } from "../format";
-import type { Plan, PlanStep, SourceStatus } from "../types";
+import type { Backup, Plan, PlanStep } from "../types";
+
+// When the newest good backup of a type was taken; null where there is none.
+export type Newest = Map<string, string | null>;
+
+// The types of backups that a plan's steps restore.
+export function restored(plan: Plan): string[] {
+  return [...new Set(plan.steps.flatMap((step) => /^restore_backup:([A-Z]+)$/.exec(step.command)?.[1] ?? []))];
+}
+
+export async function newestGood(types: string[], signal: AbortSignal): Promise<Newest> {
+  const found = await Promise.all(
+    types.map(async (type) => {
+      const pages = await Promise.all(
+        ["VERIFIED", "COMPLETED"].map((status) => list<Backup>("/api/backups", { type, status, pageSize: 1 }, signal)),
+      );
+      const times = pages.flatMap((page) => page.items[0]?.createdAt ?? []).sort();
+      return [type, times[times.length - 1] ?? null] as const;
+    }),
+  );
+  return new Map(found);
+}
 
 export type Reason = { tone: Tone; text: string };
 
@@ -19,7 +42,7 @@ export function longestWay(steps: PlanStep[]): number {
   return Math.max(0, ...steps.map((step) => endOf(step, [])));
 }
 
-export function readiness(plan: Plan, sources: SourceStatus[]): { tone: Tone; sentence: string; reasons: Reason[] } {
+export function readiness(plan: Plan, newest: Newest): { tone: Tone; sentence: string; reasons: Reason[] } {
   const reasons: Reason[] = [];
   const reason = (tone: Tone, text: string) => reasons.push({ tone, text });
   if (plan.status === "INACTIVE") reason("warn", "The plan is not active.");
@@ -40,17 +63,20 @@ export function readiness(plan: Plan, sources: SourceStatus[]): { tone: Tone; se
       `Its steps are estimated at ${duration(long * 60)}, within the objective of ${duration(plan.recoveryTimeObjective * 60)}.`,
     );
   }
-  const wanted = plan.backupTypes.some((type) => ["FULL", "INCREMENTAL", "DIFFERENTIAL"].includes(type))
-    ? sources
-    : sources.filter((source) => plan.backupTypes.includes(source.type));
-  for (const source of wanted) {
-    if (!source.newestGoodBackupAt) reason("bad", `${words(source.type)}: there is no good backup to restore.`);
-    else if (source.recoveryPointAge > plan.recoveryPointObjective) {
+  for (const type of restored(plan)) {
+    const time = newest.get(type);
+    if (time === undefined) continue;
+    if (time === null) {
+      reason("bad", `${words(type)}: there is no good backup to restore.`);
+      continue;
+    }
+    const age = (Date.now() - Date.parse(time)) / 1000;
+    if (age > plan.recoveryPointObjective * 60) {
       reason(
         "warn",
-        `${words(source.type)}: the newest good backup is ${duration(source.recoveryPointAge * 60)} old; the objective is ${duration(plan.recoveryPointObjective * 60)}.`,
+        `${words(type)}: the newest good backup is ${duration(age)} old; the objective is ${duration(plan.recoveryPointObjective * 60)}.`,
       );
-    } else reason("good", `${words(source.type)}: the newest good backup is within the objective.`);
+    } else reason("good", `${words(type)}: the newest good backup is within the objective.`);
   }
   if (plan.contacts.length === 0) reason("warn", "It names nobody to be told.");
   const worst = reasons.some((one) => one.tone === "bad") ? "bad" : reasons.some((one) => one.tone === "warn") ? "warn" : "good";
