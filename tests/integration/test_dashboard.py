@@ -222,6 +222,44 @@ def test_the_page_outlives_its_server(shop, visit):
     expect(visitor.page.get_by_role("link", name="Configuration of")).to_have_attribute("href", f"#/backups/{backup.id}")
 
 
+def test_ten_thousand_backups_come_in_pages(shop, visit):
+    record = shop.server.client().backup("CONFIGURATION", tags=["first"])
+    shop.server.stop()
+    with sqlite3.connect(shop.server.home / "catalog.db") as catalog:
+        columns = [row[1] for row in catalog.execute("PRAGMA table_info(backups)")]
+        row = dict(zip(columns, catalog.execute("SELECT * FROM backups WHERE id = ?", [record.id]).fetchone(), strict=True))
+        for number in range(10_000):
+            other = row | {"id": f"01900000-0000-7000-8000-{number:012x}", "name": f"backup {number:05}"}
+            other["created_at_ns"] = row["created_at_ns"] - (10_000 - number) * 10**9
+            catalog.execute(f"INSERT INTO backups VALUES ({','.join('?' * len(columns))})", [other[column] for column in columns])
+    catalog.close()
+    shop.server.settings["MOSAAJII_LISTEN"] = shop.server.address
+    shop.server.start()
+    visitor = visit().sign_in(shop.server.token)
+    visitor.see("All 10,001")
+    visitor.go("backups", "Backups")
+    rows = visitor.page.locator("tbody tr")
+    expect(rows).to_have_count(50)
+    visitor.see("backup 09999")
+    visitor.press("Older")
+    visitor.see("backup 09920")
+    expect(rows).to_have_count(50)
+    expect(visitor.page.get_by_text("backup 09999")).to_have_count(0)
+    visitor.accessible()
+    visitor.press("Newer")
+    visitor.see("backup 09999")
+    # A filter is the server's to apply, over all pages.
+    visitor.page.get_by_label("Tags").fill("first")
+    expect(rows).to_have_count(1)
+    visitor.page.reload()
+    expect(rows).to_have_count(1)
+    visitor.page.get_by_label("State").select_option("FAILED")
+    visitor.see("No backup is like this.")
+    visitor.press("All")
+    expect(rows).to_have_count(50)
+    visitor.check()
+
+
 PLACES = [
     ("overview", "Overview"), ("backups", "Backups"), ("schedules", "Schedules"), ("alerts", "Alerts"), ("offsite", "Offsite"),
     ("recovery", "Recovery"), ("keys", "Keys"), ("audit", "Audit"),
@@ -237,6 +275,8 @@ def test_every_page_is_accessible(shop, visit, options):
     for place, heading in PLACES:
         visitor.go(place, heading)
         visitor.accessible()
+        if place == "overview" and options in ({}, {"width": 390, "height": 844, "scheme": "dark"}):
+            visitor.picture("phone" if options else "overview")
     visitor.go(f"backups/{backup.id}", "Full of")
     visitor.see("Owner" if "width" not in options else "shop.db")
     visitor.accessible()

@@ -198,7 +198,7 @@ function Waiting({ run, steps, onDecide }: { run: Execution; steps: PlanStep[]; 
           <section class="waiting" key={step.stepId} aria-label={`${step.stepName} waits for you`}>
             <div class="grow">
               <h2>{manual ? `${step.stepName}: waits for ${plan?.assignee || "a person"}` : `${step.stepName} failed`}</h2>
-              {manual && plan?.description && <p>{plan.description}</p>}
+              {manual && plan?.description && !step.message.includes(plan.description) && <p>{plan.description}</p>}
               {step.message && <p>{sentence(step.message)}</p>}
               {manual && plan && plan.validationCriteria.length > 0 && <p class="muted">Done when: {plan.validationCriteria.join("; ")}</p>}
               {step.output && <pre>{step.output}</pre>}
