@@ -215,7 +215,7 @@ def test_the_page_outlives_its_server(shop, visit):
     visitor.page.reload()
     visitor.see("cannot be reached")
     shop.server.start()
-    visitor.press("Try again")
+    # It tries again by itself.
     visitor.heading("Backups")
     backup = shop.server.client().backup("CONFIGURATION")
     # The list asks again by itself.

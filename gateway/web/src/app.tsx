@@ -28,18 +28,27 @@ export function App() {
   const [caller, setCaller] = useState<Caller | null>();
   const [problem, setProblem] = useState<ApiError>();
   const enter = useCallback(async () => {
-    setProblem(undefined);
     try {
       setCaller((await isSignedIn()) ? await get<Caller>("/api/caller") : null);
+      setProblem(undefined);
     } catch (error) {
       // A session that is no longer good leads to the sign-in by itself.
       if (!(error instanceof ApiError) || error.status !== 401) setProblem(error as ApiError);
     }
   }, []);
   useEffect(() => {
-    whenSignedOut(() => setCaller(null));
+    whenSignedOut(() => {
+      setCaller(null);
+      setProblem(undefined);
+    });
     void enter();
   }, [enter]);
+  // Who waits for a server that starts anew need not ask for it.
+  useEffect(() => {
+    if (!problem) return;
+    const timer = window.setInterval(enter, 3000);
+    return () => clearInterval(timer);
+  }, [problem, enter]);
   if (problem) {
     return (
       <main class="sign-in">

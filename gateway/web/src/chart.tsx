@@ -60,6 +60,7 @@ export function StorageChart({ points, now, most, fullAt }: { points: Analytics[
       };
       chart.current = new uPlot(
         {
+          tzDate: (time) => uPlot.tzDate(new Date(time * 1000), "Etc/UTC"),
           width: Math.max(element.clientWidth, 100),
           height: 170,
           legend: { show: false },
@@ -68,8 +69,13 @@ export function StorageChart({ points, now, most, fullAt }: { points: Analytics[
           axes: [
             {
               ...axis,
+              size: 28,
+              incrs: [1, 2, 3, 5, 7, 10, 14, 30, 60].map((days) => days * 86400),
+              // The server's days are those of UTC.
               values: (_, splits) =>
-                splits.map((split) => new Date(split * 1000).toLocaleDateString(undefined, { day: "numeric", month: "short" })),
+                splits.map((split) =>
+                  new Date(split * 1000).toLocaleDateString(undefined, { day: "numeric", month: "short", timeZone: "UTC" }),
+                ),
             },
             { ...axis, size: 76, incrs: steps, values: (_, splits) => splits.map((split) => bytes(split)) },
           ],

@@ -205,7 +205,7 @@ function Storage({ status, analytics }: { status: Status; analytics: Analytics |
             <p class="big">
               {(analytics.dedupRatio * Math.max(analytics.compressionRatio, 1)).toLocaleString(undefined, { maximumFractionDigits: 1 })}×
             </p>
-            <p class="muted">saved by deduplication and compression</p>
+            <p class="muted">smaller than what it holds</p>
           </div>
         )}
       </div>
