@@ -298,7 +298,7 @@ function Timeline({ run }: { run: Execution }) {
               <p class="muted">
                 {[
                   step.attempt > 1 ? `Attempt ${step.attempt}` : "",
-                  step.message,
+                  step.message && sentence(step.message),
                   step.decidedBy ? `${step.decidedBy}${step.note ? `: “${step.note}”` : ""}` : "",
                 ]
                   .filter(Boolean)

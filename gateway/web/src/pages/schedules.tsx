@@ -1,5 +1,5 @@
 import { useState } from "preact/hooks";
-import { get, list, post, put, remove } from "../api";
+import { get, list, post, put, remove, sentence } from "../api";
 import { useMay } from "../caller";
 import { words, zone } from "../format";
 import { useData } from "../live";
@@ -259,7 +259,7 @@ function Suggested({ suggestion, onMade }: { suggestion: Suggestion; onMade: () 
           {suggestion.schedule.name} <Code>{suggestion.schedule.cron}</Code>
         </p>
         <p class="muted">
-          {suggestion.reason} Confidence {Math.round(suggestion.confidence * 100)} %.
+          {sentence(suggestion.reason)} Confidence {Math.round(suggestion.confidence * 100)} %.
         </p>
         {task.error && <Problem error={task.error} />}
       </div>
