@@ -16,6 +16,7 @@ test: build $(BUILD)/python/ready $(BUILD)/tools/grpcurl $(BUILD)/tools/stores $
 
 lint: build
 	@deploy/lint/lint.sh $(BUILD)
+	@gateway/build.sh --lint
 
 # The tests under AddressSanitizer with UndefinedBehaviorSanitizer, then those of the C code under ThreadSanitizer. Programs that are killed
 # at random say nothing to a sanitizer, and rounds of that under it take long.

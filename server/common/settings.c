@@ -8,7 +8,25 @@
 
 #include "common/buffer.h"
 
-enum type { TEXT, PATH, PATHS, FLAG, DAYS, MINUTES, PORT, COUNT, NICE, ADDRESS, FORMAT, LEVEL, PROVIDER, KMS, URLS, SMTP_SECURITY, SEVERITY };
+enum type {
+    TEXT,
+    PATH,
+    PATHS,
+    FLAG,
+    DAYS,
+    MINUTES,
+    PORT,
+    COUNT,
+    NICE,
+    ADDRESS,
+    FORMAT,
+    LEVEL,
+    PROVIDER,
+    KMS,
+    URLS,
+    SMTP_SECURITY,
+    SEVERITY
+};
 
 static const struct definition {
     const char *name;

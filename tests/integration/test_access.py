@@ -108,6 +108,16 @@ def test_every_method_by_role_and_kind_of_caller(start):
             if (code == "PERMISSION_DENIED") == allowed or code in ("UNAUTHENTICATED", "INTERNAL", "UNKNOWN"):
                 wrong.append((path, kind, role, held, code))
     assert not wrong, wrong
+    for kind, role, held, caller in callers:
+        # What a caller is told of himself is what he meets.
+        told = caller.call(caller.admin.GetCaller, admin.GetCallerRequest())
+        may = {
+            path.removeprefix("/mosaajii.backup.v1.").replace("/", ".")
+            for path, (least, right, kinds) in rows.items()
+            if kind in kinds and (ROLES[role] >= ROLES[least] or (held is not None and held == right))
+        }
+        assert admin.Token.Role.Name(told.role) == role and list(told.rights) == ([held] if held else [])
+        assert set(told.calls) == may and told.name, (kind, role, held, set(told.calls) ^ may)
     assert outcome(server.client(), "/mosaajii.backup.v1.AdminService/Nothing", False, admin.GetStatusRequest) == "UNIMPLEMENTED"
 
 

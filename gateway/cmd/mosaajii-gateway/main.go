@@ -54,7 +54,7 @@ func answer(arguments []string) int {
 		return 0
 	case len(arguments) == 1 && (arguments[0] == "--help" || arguments[0] == "-h"):
 		fmt.Print("Usage: mosaajii-gateway [--help | --version]\n\n" +
-			"Serves the REST API of mosaajii-server over HTTP, documented at /api/docs. Settings come from the environment:\n\n")
+			"Serves the dashboard and the REST API of mosaajii-server over HTTP, documented at /api/docs. Settings come from the environment:\n\n")
 		settings.Describe(os.Stdout)
 		return 0
 	default:

@@ -29,6 +29,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
+	"github.com/mosaajii/backup/gateway/internal/dashboard"
 	"github.com/mosaajii/backup/gateway/internal/gen/backupv1"
 	"github.com/mosaajii/backup/gateway/internal/routes"
 	"github.com/mosaajii/backup/gateway/internal/shape"
@@ -66,6 +67,7 @@ type Server struct {
 	mux            http.Handler
 	zipped         http.Handler
 	static         http.Handler
+	files          map[string]dashboard.File
 	outer          http.Handler
 	health         grpc_health_v1.HealthClient
 	backups        backupv1.BackupServiceClient
@@ -96,6 +98,9 @@ func New(connection *grpc.ClientConn, options Options) (*Server, error) {
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	var err error
 	if s.table, err = routes.New(); err != nil {
+		return nil, err
+	}
+	if s.files, err = staticFiles(); err != nil {
 		return nil, err
 	}
 	mux := newMux()
@@ -200,7 +205,7 @@ func (s *Server) logRequest(r *http.Request, i *info, out *recorder, took time.D
 }
 
 func (s *Server) route(w http.ResponseWriter, r *http.Request) {
-	if isStatic(r.URL.Path) {
+	if s.isStatic(r.URL.Path) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			notAllowed(w, r, []string{http.MethodGet, http.MethodHead})
 			return
@@ -311,7 +316,7 @@ func forwarded(r *http.Request, route *routes.Route) (http.Header, *problem) {
 		}
 	}
 	given := r.Header.Values("Authorization")
-	if route.Watch && len(given) == 0 {
+	if len(given) == 0 && (route.Watch || r.Header.Get(sessionHeader) != "") {
 		given = fromSession(r)
 	}
 	authorization, p := bearer(given)

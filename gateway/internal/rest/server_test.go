@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -266,7 +267,7 @@ func TestCORSIsOffUnlessOriginsAreNamed(t *testing.T) {
 
 func TestSecurityHeaders(t *testing.T) {
 	g, _ := pair(t)
-	for _, path := range []string{"/api/status", "/api/nothing", "/api/docs", "/healthz"} {
+	for _, path := range []string{"/api/status", "/api/nothing", "/api/docs", "/healthz", "/"} {
 		r := g.request("GET", path, "")
 		if r.header.Get("X-Content-Type-Options") != "nosniff" || r.header.Get("X-Frame-Options") != "DENY" || r.header.Get("Cache-Control") == "" ||
 			!strings.Contains(r.header.Get("Content-Security-Policy"), "default-src 'none'") {
@@ -278,11 +279,42 @@ func TestSecurityHeaders(t *testing.T) {
 	}
 }
 
+func TestDashboard(t *testing.T) {
+	g, f := pair(t)
+	before := f.count()
+	r := g.request("GET", "/", "", "Authorization", "").want(200)
+	if r.header.Get("Content-Type") != "text/html; charset=utf-8" || r.header.Get("Cache-Control") != "no-cache" {
+		t.Fatal(r.header)
+	}
+	policy := r.header.Get("Content-Security-Policy")
+	if strings.Contains(policy, "unsafe") || strings.Contains(policy, "data:") || strings.Contains(policy, "*") || !strings.Contains(policy, "script-src 'self'") {
+		t.Fatal(policy)
+	}
+	assets := regexp.MustCompile(`(?:src|href)="([^"]+)"`).FindAllStringSubmatch(r.text, -1)
+	if len(assets) < 3 || strings.Contains(r.text, "<style") || strings.Contains(r.text, "://") || regexp.MustCompile(`<script[^>]*>[^<]`).MatchString(r.text) {
+		t.Fatal(r.text)
+	}
+	for at := 0; at < len(assets); at++ {
+		asset := assets[at]
+		one := g.request("GET", asset[1], "", "Authorization", "").want(200)
+		lasting := strings.Contains(one.header.Get("Cache-Control"), "immutable")
+		if lasting != strings.HasPrefix(asset[1], "/assets/") || one.header.Get("Content-Security-Policy") != policy {
+			t.Fatal(asset[1], one.header)
+		}
+		if strings.HasSuffix(asset[1], ".css") {
+			assets = append(assets, regexp.MustCompile(`url\(([^)]+)\)`).FindAllStringSubmatch(one.text, -1)...)
+		}
+	}
+	g.request("GET", "/assets/nothing.js", "").refused(404, "NOT_FOUND")
+	g.request("GET", "/index.html", "").refused(404, "NOT_FOUND")
+	g.request("POST", "/", "").refused(405, "UNIMPLEMENTED")
+	if f.count() != before {
+		t.Fatal("the server was asked")
+	}
+}
+
 func TestDocumentation(t *testing.T) {
 	g, _ := pair(t)
-	if r := g.request("GET", "/", "", "Authorization", ""); r.status != 302 || r.header.Get("Location") != "/api/docs" {
-		t.Fatal(r.status, r.header)
-	}
 	for _, path := range []string{"/api/docs", "/api/docs.js", "/api/docs.css"} {
 		if r := g.request("GET", path, "", "Authorization", "").want(200); strings.Contains(r.text, "://") {
 			t.Fatalf("%s refers to another host", path)

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -12,11 +13,13 @@ import (
 )
 
 // A browser's EventSource can set no header, and a token in an address stands in the logs of every proxy. So a page asks once, with its
-// token in the header, for a cookie that holds it. The gateway keeps nothing. The cookie counts on watch routes only, which change nothing,
-// and only for pages of the gateway's own origin; scripts cannot read it.
+// token in the header, for a cookie that holds it. The gateway keeps nothing. The cookie counts for pages of the gateway's own origin only;
+// scripts cannot read it. On watch routes, which change nothing, it counts by itself. Elsewhere the page says in a header of its own that it
+// means the session: no other origin's page can set that one without being allowed to, and CORS never allows it.
 const (
 	sessionPath   = "/api/session"
 	sessionCookie = "mosaajii_session"
+	sessionHeader = "X-Mosaajii-Session"
 	// Browsers drop a cookie that is larger than 4096 bytes with its name.
 	maxSessionBytes = 3500
 )
@@ -24,6 +27,9 @@ const (
 func (s *Server) session(w http.ResponseWriter, r *http.Request) {
 	cookie := &http.Cookie{Name: sessionCookie, Path: "/api", HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: s.overTLS(r)}
 	switch r.Method {
+	case http.MethodGet:
+		// Whether there is a cookie at all, so that a page need not fail to learn that there is none. Whether its token is good is not said.
+		writeJSON(w, fmt.Sprintf(`{"success":true,"data":{"open":%t}}`, fromSession(r) != nil))
 	case http.MethodPost:
 		p := s.openSession(r, cookie)
 		if p != nil {
@@ -31,13 +37,13 @@ func (s *Server) session(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		http.SetCookie(w, cookie)
-		writeJSON(w, `{"success":true,"message":"the watch routes take the session's cookie"}`)
+		writeJSON(w, `{"success":true,"message":"the session's cookie stands for the token"}`)
 	case http.MethodDelete:
 		cookie.MaxAge = -1
 		http.SetCookie(w, cookie)
 		writeJSON(w, `{"success":true,"message":"the session has ended"}`)
 	default:
-		notAllowed(w, r, []string{http.MethodDelete, http.MethodPost})
+		notAllowed(w, r, []string{http.MethodDelete, http.MethodGet, http.MethodPost})
 	}
 }
 

@@ -49,11 +49,15 @@ func TestSessionLetsAnEventSourceWatch(t *testing.T) {
 		g.request("GET", "/api/backups/b/watch", "", "Authorization", "", "Cookie", sent, "Sec-Fetch-Site", site).refused(401, "UNAUTHENTICATED")
 	}
 	g.request("GET", "/api/backups/b/watch", "", "Authorization", "", "Cookie", cookie.Name+"=a b").refused(401, "UNAUTHENTICATED")
-	// Only what an EventSource can ask for: nothing that changes anything, and no content.
+	// By itself only for what an EventSource can ask for: nothing that changes anything, and no content.
 	for _, other := range [][2]string{{"GET", "/api/backups"}, {"GET", "/api/backups/b/content?path=x"}, {"POST", "/api/backups"},
 		{"DELETE", "/api/backups/b"}, {"POST", "/api/session"}} {
 		g.request(other[0], other[1], "", "Authorization", "", "Cookie", sent, "Sec-Fetch-Site", "same-origin").refused(401, "UNAUTHENTICATED")
 	}
+	// A page of another origin, and a page that means a session of its own by the token.
+	g.request("DELETE", "/api/backups/b", "", "Authorization", "", "Cookie", sent, "Sec-Fetch-Site", "same-site", "X-Mosaajii-Session", "1").
+		refused(401, "UNAUTHENTICATED")
+	g.request("POST", "/api/session", "", "Authorization", "", "Cookie", sent, "X-Mosaajii-Session", "1").refused(401, "UNAUTHENTICATED")
 	// In an address a token would stand in the logs of every proxy.
 	g.request("GET", "/api/backups/b/watch?access_token=secret", "", "Authorization", "").refused(401, "UNAUTHENTICATED")
 	if f.count() != before {
@@ -61,6 +65,34 @@ func TestSessionLetsAnEventSourceWatch(t *testing.T) {
 	}
 	if strings.Contains(g.log.String(), "a.b-c_d") || strings.Contains(g.log.String(), "test-token") {
 		t.Fatal("a token stands in the log")
+	}
+}
+
+// The dashboard never has the token itself after its user has signed in.
+func TestSessionStandsForTheTokenWhereThePageSaysSo(t *testing.T) {
+	f := newFake(t)
+	g := newGateway(t, f.address, Options{CORSOrigins: []string{"https://pos.example"}})
+	sent := sessionCookie + "=" + g.session().Value
+	for _, site := range []string{"same-origin", ""} {
+		for _, call := range [][3]string{{"GET", "/api/backups", "BackupService.ListBackups"}, {"DELETE", "/api/backups/b", "BackupService.DeleteBackup"},
+			{"POST", "/api/backups", "BackupService.CreateBackup"}, {"GET", "/api/audit", "AdminService.ListAuditEntries"}} {
+			body := map[bool]string{true: `{"type":"FULL"}`}[call[0] == "POST"]
+			r := g.request(call[0], call[1], body, "Authorization", "", "Cookie", sent, "Sec-Fetch-Site", site, "X-Mosaajii-Session", "1")
+			if seen := f.last(t); r.status >= 300 || seen.name != call[2] || strings.Join(seen.metadata.Get("authorization"), "|") != "Bearer test-token" {
+				t.Fatal(call, r.status, seen)
+			}
+		}
+	}
+	// No page of another origin is ever allowed to set the header.
+	r := g.request("OPTIONS", "/api/backups/b", "", "Authorization", "", "Origin", "https://pos.example", "Access-Control-Request-Method", "DELETE",
+		"Access-Control-Request-Headers", "x-mosaajii-session")
+	if r.header.Get("Access-Control-Allow-Origin") != "" || r.header.Get("Access-Control-Allow-Headers") != "" {
+		t.Fatal(r.header)
+	}
+	r = g.request("OPTIONS", "/api/backups/b", "", "Authorization", "", "Origin", "https://pos.example", "Access-Control-Request-Method", "DELETE",
+		"Access-Control-Request-Headers", "authorization")
+	if r.header.Get("Access-Control-Allow-Origin") != "https://pos.example" {
+		t.Fatal(r.header)
 	}
 }
 
@@ -86,10 +118,19 @@ func TestSessionIsForThoseWhoMayRead(t *testing.T) {
 		g.request("POST", "/api/session", "", "Authorization", "", "Authorization", "Bearer "+token).refused(401, "UNAUTHENTICATED")
 	}
 	g.request("POST", "/api/session", "", "Authorization", "", "Authorization", "Bearer "+strings.Repeat("x", 4000)).refused(400, "INVALID_ARGUMENT")
-	g.request("GET", "/api/session", "").refused(405, "UNIMPLEMENTED")
+	g.request("PUT", "/api/session", "").refused(405, "UNIMPLEMENTED")
 	if f.count() != before {
 		t.Fatal("the server was asked")
 	}
+}
+
+func TestSessionSaysWhetherItIsOpen(t *testing.T) {
+	g, _ := pair(t)
+	sent := sessionCookie + "=" + g.session().Value
+	g.request("GET", "/api/session", "", "Authorization", "").want(200).json(`{"success":true,"data":{"open":false}}`)
+	g.request("GET", "/api/session", "", "Authorization", "", "Cookie", sent).want(200).json(`{"success":true,"data":{"open":true}}`)
+	g.request("GET", "/api/session", "", "Authorization", "", "Cookie", sent, "Sec-Fetch-Site", "cross-site").want(200).
+		json(`{"success":true,"data":{"open":false}}`)
 }
 
 func TestSessionEnds(t *testing.T) {

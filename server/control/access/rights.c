@@ -97,6 +97,7 @@ static const struct mos_right table[] = {
     {ADMIN(ListConfirmations), MOS_ROLE_ADMIN, NULL, READ, ANY, false},
     {ADMIN(Confirm), MOS_ROLE_ADMIN, NULL, CHANGE, ANY, false},
     {ADMIN(GetStatus), MOS_ROLE_VIEWER, NULL, READ, ANY, false},
+    {ADMIN(GetCaller), MOS_ROLE_VIEWER, NULL, READ, ANY, false},
 };
 
 const char mos_right_names[] = "plan.edit, plan.test, plan.execute, step.approve, backup.delete and key.manage";

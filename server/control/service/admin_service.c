@@ -113,6 +113,39 @@ ADMIN_HANDLER(revoke_token, RevokeTokenRequest, Token) {
     return make_token(mos_call_arena(call), &token, response) ? MOS_OK : mos_fail_memory(call);
 }
 
+// ---- The caller ----
+
+ADMIN_HANDLER(get_caller, GetCallerRequest, Caller) {
+    (void)request;
+    mos_arena *arena = mos_call_arena(call);
+    const struct mos_identity *identity = mos_call_caller(call);
+    static const char package[] = "/mosaajii.backup.v1.";
+    size_t most = 0;
+    while (mos_right_at(most)) {
+        most++;
+    }
+    response->name = (char *)mos_call_caller_name(call);
+    response->role = (Mosaajii__Backup__V1__Token__Role)identity->role;
+    response->rights = mos_split(arena, identity->rights, ',', &response->n_rights);
+    response->calls = mos_arena_array(arena, char *, most);
+    if (!response->rights || !response->calls) {
+        return mos_fail_memory(call);
+    }
+    for (size_t i = 0; i < most; i++) {
+        const struct mos_right *right = mos_right_at(i);
+        if (!mos_right_allows(right, identity->kind, identity->role, identity->rights)) {
+            continue;
+        }
+        char *name = mos_arena_printf(arena, "%s", right->path + sizeof(package) - 1);
+        if (!name) {
+            return mos_fail_memory(call);
+        }
+        *strchr(name, '/') = '.';
+        response->calls[response->n_calls++] = name;
+    }
+    return MOS_OK;
+}
+
 // ---- Status ----
 
 static mos_status make_source(struct mos_services *services, struct mos_call *call, mos_catalog_session *session,

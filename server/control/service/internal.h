@@ -156,6 +156,7 @@ ADMIN_HANDLER(verify_audit, VerifyAuditRequest, AuditVerification);
 ADMIN_HANDLER(list_confirmations, ListConfirmationsRequest, ListConfirmationsResponse);
 ADMIN_HANDLER(confirm, ConfirmRequest, Confirmation);
 ADMIN_HANDLER(get_status, GetStatusRequest, ServerStatus);
+ADMIN_HANDLER(get_caller, GetCallerRequest, Caller);
 
 ALERT_HANDLER(list_alerts, ListAlertsRequest, ListAlertsResponse);
 ALERT_HANDLER(get_alert, GetAlertRequest, Alert);

@@ -49,6 +49,7 @@ static const struct mosaajii_backup_v1_admin_service admin_service = {
     .list_confirmations = mos_admin_service_list_confirmations,
     .confirm = mos_admin_service_confirm,
     .get_status = mos_admin_service_get_status,
+    .get_caller = mos_admin_service_get_caller,
 };
 static const struct mosaajii_backup_v1_offsite_service offsite_service = {
     .upload_backup = mos_offsite_service_upload_backup,

@@ -37,6 +37,7 @@ MOS_TEST(the_roles_may_what_the_contract_says) {
         {"AdminService", "CreateToken", MOS_ROLE_ADMIN},
         {"AdminService", "ListTokens", MOS_ROLE_ADMIN},
         {"AdminService", "GetStatus", MOS_ROLE_VIEWER},
+        {"AdminService", "GetCaller", MOS_ROLE_VIEWER},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         for (enum mos_role role = MOS_ROLE_NONE; role <= MOS_ROLE_ADMIN; role++) {
