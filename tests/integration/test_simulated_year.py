@@ -161,14 +161,13 @@ def test_runs_start_when_they_are_due(year):
 class Backup:
     def __init__(self, name, created):
         self.name, self.created = name, created
-        self.status = "running"
+        self.status, self.ended = "running", None
         self.held = self.quarantined = False
         self.locked_until = 0
         self.expires = created + SCHEDULES[name][4] * DAY
 
-    @property
-    def good(self):
-        return self.status in ("complete", "verified")
+    def status_at(self, now):
+        return self.status if self.ended is not None and self.ended <= now else "running"
 
 
 def held_by_rule(backups, keep, zone, now):
@@ -196,20 +195,20 @@ def staying(backups, now):
     result = set()
     for name, (_, _, _, zone, _, keep) in SCHEDULES.items():
         mine = {i: b for i, b in backups.items() if b.name == name}
-        good = [(i, b) for i, b in mine.items() if b.good]
+        good = [(i, b) for i, b in mine.items() if b.status_at(now) in ("complete", "verified")]
         if keep:
             result |= held_by_rule(good, keep, ZoneInfo(zone), now)
         if name == "hourly":
             result |= held_by_rule(good, TAG_RULE, UTC, now)
         known = sorted(((b.created, i) for i, b in good if b.created <= now + HOUR), reverse=True)
-        verified = [i for _, i in known if mine[i].status == "verified" and not mine[i].quarantined]
+        verified = [i for _, i in known if mine[i].status_at(now) == "verified" and not mine[i].quarantined]
         plain = [i for _, i in known if not mine[i].quarantined]
         result |= set((verified or plain)[:1])
         quarantined = [created for created, i in known if mine[i].quarantined]
         if quarantined:
             result |= {i for created, i in known if created <= quarantined[0]}
         for i, b in mine.items():
-            if b.expires > now or b.held or b.locked_until > now or b.quarantined or b.status == "running" or b.created > now + HOUR:
+            if b.expires > now or b.held or b.locked_until > now or b.quarantined or b.status_at(now) == "running" or b.created > now + HOUR:
                 result.add(i)
     return result
 
@@ -224,14 +223,15 @@ def test_retention_keeps_exactly_what_the_rules_say(year):
         if kind == "start":
             backups[backup_id] = Backup(event["schedule"], at)
         elif kind == "end":
-            backups[backup_id].status = event["more"]
+            backups[backup_id].status, backups[backup_id].ended = event["more"], at
         elif kind in ("hold", "quarantine", "release", "lock"):
             backups[backup_id].held |= kind == "hold"
             backups[backup_id].quarantined = kind == "quarantine"
             backups[backup_id].locked_until = at + 100 * DAY if kind == "lock" else backups[backup_id].locked_until
         elif kind == "clock":
-            clock_right = event["more"] in ("right", "a day ahead")
-            doubted_until = at + 26 * HOUR if event["more"] == "right" else doubted_until
+            # Behind, it is doubted for an hour; ahead by a day, it may be a server that was away.
+            clock_right = event["more"] != "years ahead"
+            doubted_until = at + 26 * HOUR
         elif kind == "remove":
             assert clock_right, "something was removed although the clock could not be believed"
             # Judged with all that was there when the sweep began: those removed at the same moment hold one another's places.
@@ -260,7 +260,7 @@ def gone_at(at, events, backups, cache={}):
             if event["event"] == "start":
                 made[event["backup"]] = Backup(event["schedule"], event["at"])
             elif event["event"] == "end":
-                made[event["backup"]].status = event["more"]
+                made[event["backup"]].status, made[event["backup"]].ended = event["more"], event["at"]
             elif event["event"] == "remove":
                 cache.setdefault(event["at"], {})[event["backup"]] = made[event["backup"]]
     return {i: b for i, b in cache.get(at, {}).items() if i not in backups}

@@ -14,6 +14,10 @@ enum mos_trust mos_trust_look(int64_t *known_unix_ns, int64_t now_unix_ns, int64
     if (now_unix_ns - *known_unix_ns > MOS_TRUST_AWAY_NS) {
         return MOS_CLOCK_AHEAD;
     }
+    // What was recorded by a clock that was not believed says nothing.
+    if (newest_unix_ns > now_unix_ns + SLACK_NS && newest_unix_ns - *known_unix_ns <= MOS_TRUST_AWAY_NS) {
+        return MOS_CLOCK_BEHIND;
+    }
     *known_unix_ns = now_unix_ns;
-    return newest_unix_ns > now_unix_ns + SLACK_NS ? MOS_CLOCK_BEHIND : MOS_CLOCK_GOOD;
+    return MOS_CLOCK_GOOD;
 }

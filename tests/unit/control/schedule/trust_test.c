@@ -37,5 +37,13 @@ MOS_TEST(a_server_that_was_away_for_long_is_believed_after_a_while) {
 MOS_TEST(a_clock_behind_what_was_recorded_is_not_believed) {
     int64_t known = start;
     CU_ASSERT_EQUAL(mos_trust_look(&known, start - 2 * DAY, 0, start), MOS_CLOCK_BEHIND);
+    CU_ASSERT_EQUAL(mos_trust_look(&known, start - 30 * DAY, 0, start), MOS_CLOCK_BEHIND);
+    CU_ASSERT_EQUAL(mos_trust_look(&known, start - 30 * DAY, 0, start), MOS_CLOCK_BEHIND);
     CU_ASSERT_EQUAL(mos_trust_look(&known, start - 1800 * SECOND, 0, start), MOS_CLOCK_GOOD);
+}
+
+MOS_TEST(what_was_recorded_by_a_clock_that_was_not_believed_says_nothing) {
+    int64_t known = start;
+    CU_ASSERT_EQUAL(mos_trust_look(&known, start + 3650 * DAY, 15 * SECOND, start + 3650 * DAY), MOS_CLOCK_AHEAD);
+    CU_ASSERT_EQUAL(mos_trust_look(&known, start + DAY, 15 * SECOND, start + 3650 * DAY), MOS_CLOCK_GOOD);
 }
