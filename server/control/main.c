@@ -32,7 +32,7 @@
 #include "control/schedule/scheduler.h"
 #include "control/service/service.h"
 
-enum { EXIT_WRONG = 2, MOST_JOBS = 64, DRAIN_GRACE_MS = 5000, ENGINES_GRACE_MS = 15000 };
+enum { EXIT_WRONG = 2, MOST_JOBS = 64, DRAIN_GRACE_MS = 5000, HOME_GRACE_MS = 1000, ENGINES_GRACE_MS = 15000 };
 
 static const char help[] =
     "Usage: mosaajii-server [--print-config | --rebuild-catalog [--from LOCATION] | --version | --help]\n"
@@ -214,24 +214,31 @@ static mos_status take_lock(const char *path, int *out, struct mos_error *error)
     return *out >= 0 ? MOS_OK : mos_fail_errno(error, errno, "opening %s", path);
 }
 
-// The second lock is also held by every engine process, so that a server that follows one that was killed begins when the last of its
-// engines is gone: only then does what the repository says stay so.
+static bool lock_within(int lock, int grace_ms) {
+    for (int waited_ms = 0; flock(lock, LOCK_EX | LOCK_NB) != 0; waited_ms += 20) {
+        if (waited_ms >= grace_ms) {
+            return false;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 20 * MOS_NS_PER_MS}, NULL);
+    }
+    return true;
+}
+
+// The first lock may outlive a server that is killed by a moment: a process that it was just starting holds it until it is another program.
+// The second is also held by every engine process, so that a server that follows one that was killed begins when the last of its engines
+// is gone: only then does what the repository says stay so.
 static mos_status lock_home(struct program *program, struct mos_error *error) {
     MOS_CLEANUP_FREE char *lock = join(program->home, "lock");
     MOS_CLEANUP_FREE char *engines = join(program->home, "engines.lock");
     mos_status status = take_lock(lock, &program->lock, error);
-    if (status != MOS_OK) {
-        return status;
+    if (status == MOS_OK && !lock_within(program->lock, HOME_GRACE_MS)) {
+        status = mos_fail(error, MOS_FAILED_PRECONDITION, "another mosaajii-server uses %s", program->home);
     }
-    if (flock(program->lock, LOCK_EX | LOCK_NB) != 0) {
-        return mos_fail(error, MOS_FAILED_PRECONDITION, "another mosaajii-server uses %s", program->home);
+    if (status == MOS_OK) {
+        status = take_lock(engines, &program->engines_lock, error);
     }
-    status = take_lock(engines, &program->engines_lock, error);
-    for (int waited_ms = 0; status == MOS_OK && flock(program->engines_lock, LOCK_EX | LOCK_NB) != 0; waited_ms += 20) {
-        if (waited_ms >= ENGINES_GRACE_MS) {
-            return mos_fail(error, MOS_FAILED_PRECONDITION, "an engine process of the server before still works on %s", program->home);
-        }
-        nanosleep(&(struct timespec){.tv_nsec = 20 * MOS_NS_PER_MS}, NULL);
+    if (status == MOS_OK && !lock_within(program->engines_lock, ENGINES_GRACE_MS)) {
+        status = mos_fail(error, MOS_FAILED_PRECONDITION, "an engine process of the server before still works on %s", program->home);
     }
     return status;
 }
