@@ -108,7 +108,7 @@ mos_status mos_offsite_source(const mos_settings *settings, const char *from, mo
 
 // ---- record.c: what happens to copies, each change one transaction ----
 
-// Job running, copy uploading.
+// Job running, copy uploading. MOS_FAILED_PRECONDITION where it was deleted meanwhile.
 mos_status mos_offsite_record_begun(mos_offsite *offsite, struct mos_copy *copy, const char *job_id, struct mos_error *error);
 struct mos_offsite_moved {
     const char *job_id;
@@ -141,6 +141,9 @@ struct mos_offsite_end {
     const char *details;
 };
 mos_status mos_offsite_record_end(mos_offsite *offsite, const struct mos_offsite_end *end, struct mos_error *error);
+// The row as it is now takes over what has changed, but for what an order says; nothing changes and MOS_FAILED_PRECONDITION where its
+// status is not `was` any more.
+mos_status mos_offsite_record_change(mos_offsite *offsite, const struct mos_copy *copy, enum mos_copy_status was, struct mos_error *error);
 // A new row, with its objects where they are known.
 mos_status mos_offsite_record_new(mos_offsite *offsite, const struct mos_copy *copy, struct mos_blob objects, struct mos_error *error);
 mos_status mos_offsite_record_job(mos_offsite *offsite, enum mos_job_kind kind, enum mos_job_status status, const char *job_id,

@@ -336,7 +336,12 @@ static void judge_failed(struct upload *upload, struct mos_copy *copy, const str
 
 static void settle(struct upload *upload, mos_status status, const struct mos_error *error) {
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
-    struct mos_copy copy = *upload->copy;
+    struct mos_copy copy = *upload->copy, now;
+    // How long it is kept may have been ordered while it was sent.
+    if (mos_offsite_read_copy(upload->offsite, copy.id, arena, &now, NULL) == MOS_OK) {
+        copy.retention_days = now.retention_days;
+        copy.policy = now.policy;
+    }
     bool primary = strcmp(upload->place->name, "primary") == 0;
     if (status == MOS_OK) {
         judge_done(upload, &copy, arena);

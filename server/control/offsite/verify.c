@@ -112,7 +112,9 @@ static mos_status send_again(struct check *check, struct mos_copy *copy, struct 
         copy->status = MOS_COPY_RETRYING;
         copy->next_attempt_unix_ns = 0;
         copy->message = mos_arena_printf(check->arena, "%zu of its objects are damaged or gone; they are sent again", check->damaged_count);
-        status = mos_offsite_record_new(offsite, copy, (struct mos_blob){0}, error);
+        status = mos_offsite_record_change(offsite, copy, MOS_COPY_COMPLETED, error);
+        // Deleted while it was read, or being sent again already.
+        status = status == MOS_FAILED_PRECONDITION ? MOS_OK : status;
     }
     mos_offsite_wake(offsite);
     return status;
