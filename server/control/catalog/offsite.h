@@ -95,8 +95,10 @@ mos_status mos_catalog_each_copy(mos_catalog_session *session, const char *place
 // *out_next_unix_ns is when the next one is, 0 where none waits.
 mos_status mos_catalog_due_copy(mos_catalog_session *session, const char *place, int64_t now_unix_ns, mos_arena *arena,
                                 struct mos_copy *out, bool *out_found, int64_t *out_next_unix_ns, struct mos_error *error);
-// When the oldest backup was made that should be at the place and is not; 0: all are.
-mos_status mos_catalog_oldest_missing(mos_catalog_session *session, const char *place, int64_t *out_unix_ns, struct mos_error *error);
+// When the oldest backup was made that should be at the place and is not; 0: all are. Without those whose copy at another place (`unless`;
+// "": none) is not to be replicated.
+mos_status mos_catalog_oldest_missing(mos_catalog_session *session, const char *place, const char *unless, int64_t *out_unix_ns,
+                                      struct mos_error *error);
 // Committed backups that may leave and never had a copy at the place, `limit` at most, oldest first. Without those whose copy at another
 // place (`unless`; "": none) is not to be replicated.
 mos_status mos_catalog_backups_without_copy(mos_catalog_session *session, const char *place, const char *unless, int limit,

@@ -162,6 +162,8 @@ mos_status mos_offsite_read_objects(mos_offsite *offsite, const char *copy_id, m
 // ---- place.c ----
 
 struct mos_offsite_place *mos_offsite_place_of(mos_offsite *offsite, const char *url);
+// The URL of the primary location, whose copies say whether the backup is to be at this place too; "" for itself.
+const char *mos_offsite_before(const struct mos_offsite_place *place);
 // Nobody else writes there: puts our mark where there is none. MOS_ALREADY_EXISTS, naming the other, where it is another's.
 mos_status mos_offsite_claim(struct mos_offsite_place *place, const struct mos_store_call *call, struct mos_error *error);
 // The mark is ours from now on, whoever's it was.

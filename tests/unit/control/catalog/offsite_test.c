@@ -105,7 +105,7 @@ MOS_TEST(what_should_be_there_and_is_not_is_found) {
     CU_ASSERT_EQUAL_FATAL(count, 2);
     CU_ASSERT_STRING_EQUAL(backups[0].id, a);
     CU_ASSERT_STRING_EQUAL(backups[1].id, c);
-    MOS_ASSERT_OK(mos_catalog_oldest_missing(session, PLACE, &oldest, &fixture.error), &fixture.error);
+    MOS_ASSERT_OK(mos_catalog_oldest_missing(session, PLACE, "", &oldest, &fixture.error), &fixture.error);
     CU_ASSERT_EQUAL(oldest, 10);
     mos_catalog_read_end(session);
     // Deleted there it stays deleted; one that waits is still missing; one that is not to be replicated is not wanted elsewhere.
@@ -115,11 +115,16 @@ MOS_TEST(what_should_be_there_and_is_not_is_found) {
     MOS_ASSERT_OK(mos_catalog_backups_without_copy(session, PLACE, "", 10, fixture.arena, &backups, &count, &fixture.error),
                   &fixture.error);
     CU_ASSERT_EQUAL(count, 0);
-    MOS_ASSERT_OK(mos_catalog_oldest_missing(session, PLACE, &oldest, &fixture.error), &fixture.error);
+    MOS_ASSERT_OK(mos_catalog_oldest_missing(session, PLACE, "", &oldest, &fixture.error), &fixture.error);
     CU_ASSERT_EQUAL(oldest, 30);
     MOS_ASSERT_OK(mos_catalog_backups_without_copy(session, OTHER, PLACE, 10, fixture.arena, &backups, &count, &fixture.error),
                   &fixture.error);
     CU_ASSERT_EQUAL(count, 0);
+    // Nor is it missed there.
+    MOS_ASSERT_OK(mos_catalog_oldest_missing(session, OTHER, PLACE, &oldest, &fixture.error), &fixture.error);
+    CU_ASSERT_EQUAL(oldest, 0);
+    MOS_ASSERT_OK(mos_catalog_oldest_missing(session, OTHER, "", &oldest, &fixture.error), &fixture.error);
+    CU_ASSERT_EQUAL(oldest, 10);
     mos_catalog_read_end(session);
     fixture_close(&fixture);
 }
