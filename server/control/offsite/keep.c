@@ -97,7 +97,10 @@ void mos_offsite_sync_keys(struct mos_offsite_place *place) {
     struct key_sync sync = {.place = place, .call = &call};
     struct mos_error error = {0};
     struct mos_copies copies = {0};
-    mos_status status = mos_removal_copies(place, arena, &copies, &error);
+    mos_status status = mos_offsite_claim(place, &call, &error);
+    if (status == MOS_OK) {
+        status = mos_removal_copies(place, arena, &copies, &error);
+    }
     for (size_t i = 0; i < copies.count && status == MOS_OK; i++) {
         status = sync_copy(&copies.copies[i], &sync, &error);
     }

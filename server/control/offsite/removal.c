@@ -240,6 +240,11 @@ mos_status mos_offsite_delete(mos_offsite *offsite, const char *copy_id, const s
         status = mos_fail(error, MOS_FAILED_PRECONDITION, "the copy may be sent any moment; try again when what moves now has ended");
     }
     if (status == MOS_OK) {
+        // Whoever has taken the place over knows better what is needed there.
+        status = mos_offsite_claim(place, &call, error);
+        error->status = status = status == MOS_ALREADY_EXISTS ? MOS_FAILED_PRECONDITION : status;
+    }
+    if (status == MOS_OK) {
         status = mos_removal_copy(place, &copy, caller, free_now, &call, out_freed_bytes, error);
     }
     if (free_now) {
