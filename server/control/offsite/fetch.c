@@ -82,22 +82,36 @@ static void choose_objects(struct fetch *fetch, const mos_object_list *list, boo
 
 // ---- Archived objects ----
 
-// Asks for all, and waits until the provider has made them ready.
-static mos_status thaw(struct fetch *fetch, struct mos_error *error) {
-    mos_store *store = fetch->from->store;
+// Asks for those that are archived, whatever their copy is: an older copy that has packs in common may have taken them along. Waits until
+// the provider has made them ready.
+mos_status mos_offsite_thaw(struct mos_offsite_place *place, mos_stored_object *const *objects, size_t count,
+                            const struct mos_store_call *call, struct mos_error *error) {
+    MOS_CLEANUP_FREE const char **cold = mos_calloc(count + 1, sizeof(*cold));
+    struct mos_store_object there;
+    size_t cold_count = 0;
     mos_status status = MOS_OK;
-    for (size_t i = 0; i < fetch->total && status == MOS_OK; i++) {
-        status = mos_store_thaw(store, fetch->objects[i]->name, THAW_DAYS, fetch->call, error);
+    if (!mos_store_capabilities_of(place->store)->archive) {
+        return MOS_OK;
     }
-    for (size_t i = 0; i < fetch->total && status == MOS_OK;) {
-        struct mos_store_object there;
-        status = mos_store_head(store, fetch->objects[i]->name, &there, fetch->call, error);
+    for (size_t i = 0; i < count && status == MOS_OK; i++) {
+        status = mos_store_head(place->store, objects[i]->name, &there, call, error);
+        if (status == MOS_OK && there.state == MOS_STORE_ARCHIVED) {
+            status = mos_store_thaw(place->store, objects[i]->name, THAW_DAYS, call, error);
+        }
+        if (status == MOS_OK && there.state != MOS_STORE_READY) {
+            cold[cold_count++] = objects[i]->name;
+        }
+        // Another place may have it.
+        status = status == MOS_NOT_FOUND ? MOS_OK : status;
+    }
+    for (size_t i = 0; i < cold_count && status == MOS_OK;) {
+        status = mos_store_head(place->store, cold[i], &there, call, error);
         if (status == MOS_OK && there.state == MOS_STORE_READY) {
             i++;
         } else if (status == MOS_OK) {
-            mos_offsite_sleep(fetch->offsite, mos_offsite_generation(fetch->offsite),
+            mos_offsite_sleep(place->offsite, mos_offsite_generation(place->offsite),
                               mos_now_unix_ns() + THAW_LOOK_SECONDS * MOS_NS_PER_SECOND);
-            status = fetch->call->over(fetch->call->argument) ? mos_fail(error, MOS_CANCELLED, "broken off") : MOS_OK;
+            status = call->over(call->argument) ? mos_fail(error, MOS_CANCELLED, "broken off") : MOS_OK;
         }
     }
     return status;
@@ -182,12 +196,12 @@ static bool is_pack(const mos_stored_object *object) {
 }
 
 // Packs first, the manifest last, as they were written.
-static mos_status bring_all(struct fetch *fetch, bool archived, struct mos_error *error) {
+static mos_status bring_all(struct fetch *fetch, struct mos_error *error) {
     size_t packs = 0;
     while (packs < fetch->total && is_pack(fetch->objects[packs])) {
         packs++;
     }
-    mos_status status = archived ? thaw(fetch, error) : MOS_OK;
+    mos_status status = mos_offsite_thaw(fetch->from, fetch->objects, fetch->total, fetch->call, error);
     if (status == MOS_OK) {
         status = bring_range(fetch, 0, packs, fetch->offsite->parallel, error);
     }
@@ -307,7 +321,7 @@ static mos_status bring_backup(mos_offsite *offsite, const char *backup_id, cons
     if (deep && fetch.total > 0) {
         tell_damage(offsite, backup_id, out->names, out->count, arena);
     }
-    status = bring_all(&fetch, copy->status == MOS_COPY_ARCHIVED, error);
+    status = bring_all(&fetch, error);
     mos_close_cleanup(&lock);
     if (status == MOS_OK) {
         status = mos_queue_learn(offsite->options.queue, backup_id, error);

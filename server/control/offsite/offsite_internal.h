@@ -217,6 +217,9 @@ mos_status mos_offsite_note_keys(struct mos_offsite_place *place, struct mos_err
 void mos_offsite_send_catalog(struct mos_offsite_place *place);
 // Seals a copy of the catalog beside the data.
 mos_status mos_offsite_keep_catalog(mos_offsite *offsite, struct mos_error *error);
+// Objects that are archived at the place are made ready: asks the provider, and waits.
+mos_status mos_offsite_thaw(struct mos_offsite_place *place, mos_stored_object *const *objects, size_t count,
+                            const struct mos_store_call *call, struct mos_error *error);
 // Backups in the repository that need something of these objects; in the arena.
 mos_status mos_offsite_blast(mos_offsite *offsite, char *const *names, size_t count, mos_arena *arena, char ***out, size_t *out_count,
                              struct mos_error *error);

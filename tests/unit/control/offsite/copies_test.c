@@ -285,6 +285,26 @@ MOS_TEST(an_old_copy_is_archived_with_its_packs_alone) {
     scene_close(&scene);
 }
 
+MOS_TEST(a_pack_that_an_older_copy_took_along_is_thawed) {
+    struct scene scene;
+    scene_open(&scene);
+    struct mos_copy copy;
+    archive_first(&scene, &copy);
+    CU_ASSERT_EQUAL(state_of(&scene, PACK_SHARED), MOS_STORE_ARCHIVED);
+    mos_stored_object objects[3];
+    mos_stored_object *list[3];
+    for (size_t i = 0; i < 3; i++) {
+        mosaajii__engine__v1__stored_object__init(&objects[i]);
+        objects[i].name = (char *)objects_b[i];
+        list[i] = &objects[i];
+    }
+    const struct mos_store_call call = {.over = mos_offsite_over, .argument = &scene.offsite};
+    MOS_ASSERT_OK(mos_offsite_thaw(scene.place, list, 3, &call, &scene.fixture.error), &scene.fixture.error);
+    CU_ASSERT_EQUAL(state_of(&scene, PACK_SHARED), MOS_STORE_READY);
+    CU_ASSERT_EQUAL(state_of(&scene, PACK_A), MOS_STORE_ARCHIVED);
+    scene_close(&scene);
+}
+
 // ---- What a provider refuses ----
 
 MOS_TEST(a_deletion_that_is_refused_is_told_once) {
