@@ -11,7 +11,7 @@
 #include "control/offsite/name_set.h"
 #include "control/offsite/offsite_internal.h"
 
-enum { RECORD_INTERVAL_MS = 250, THAW_DAYS = 7, THAW_LOOK_SECONDS = 30, HURT_NAMES_MOST = 1000 };
+enum { RECORD_INTERVAL_MS = 250, TURN_LOOK_MS = 250, THAW_DAYS = 7, THAW_LOOK_SECONDS = 30, HURT_NAMES_MOST = 1000 };
 
 struct fetch {
     mos_offsite *offsite;
@@ -333,6 +333,32 @@ static mos_status bring_backup(mos_offsite *offsite, const char *backup_id, cons
     return status;
 }
 
+// Waits for its turn, which takes as long as the one before it, unless whoever waits is called off.
+static mos_status begin_turn(mos_offsite *offsite, const struct mos_store_call *call, struct mos_error *error) {
+    for (;;) {
+        pthread_mutex_lock(&offsite->mutex);
+        bool ours = !offsite->bringing;
+        uint64_t generation = offsite->generation;
+        offsite->bringing = true;
+        pthread_mutex_unlock(&offsite->mutex);
+        if (ours) {
+            return MOS_OK;
+        }
+        if (call->over(call->argument)) {
+            return mos_fail(error, MOS_CANCELLED, "broken off");
+        }
+        mos_offsite_sleep(offsite, generation, mos_now_unix_ns() + TURN_LOOK_MS * MOS_NS_PER_MS);
+    }
+}
+
+static void end_turn(mos_offsite *offsite) {
+    pthread_mutex_lock(&offsite->mutex);
+    offsite->bringing = false;
+    offsite->generation++;
+    pthread_cond_broadcast(&offsite->news);
+    pthread_mutex_unlock(&offsite->mutex);
+}
+
 mos_status mos_offsite_bring(mos_offsite *offsite, const char *backup_id, const char *job_id, bool (*over)(void *argument), void *argument,
                              struct mos_error *error) {
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
@@ -344,9 +370,11 @@ mos_status mos_offsite_bring(mos_offsite *offsite, const char *backup_id, const 
     if (status != MOS_OK) {
         return status;
     }
-    pthread_mutex_lock(&offsite->bringing);
-    status = bring_backup(offsite, backup_id, &copy, place, false, job_id, &call, arena, &brought, error);
-    pthread_mutex_unlock(&offsite->bringing);
+    status = begin_turn(offsite, &call, error);
+    if (status == MOS_OK) {
+        status = bring_backup(offsite, backup_id, &copy, place, false, job_id, &call, arena, &brought, error);
+        end_turn(offsite);
+    }
     char details[128];
     snprintf(details, sizeof(details), "%zu objects, %lld bytes, for a job that reads the backup", brought.count, (long long)brought.bytes);
     static const struct mos_offsite_caller nobody = {"", ""};
@@ -458,9 +486,11 @@ static mos_status fetch_copy(mos_offsite *offsite, const struct mos_offsite_erra
         status = mos_fail(error, MOS_FAILED_PRECONDITION, "the copy lies at no location of this server");
     }
     if (status == MOS_OK) {
-        pthread_mutex_lock(&offsite->bringing);
+        status = begin_turn(offsite, call, error);
+    }
+    if (status == MOS_OK) {
         status = bring_backup(offsite, errand->backup_id, copy, place, false, errand->job_id, call, arena, &brought, error);
-        pthread_mutex_unlock(&offsite->bringing);
+        end_turn(offsite);
     }
     *out_message = status == MOS_OK ? mos_arena_printf(arena, "%zu %s brought back, %lld bytes", brought.count,
                                                        brought.count == 1 ? "object was" : "objects were", (long long)brought.bytes)

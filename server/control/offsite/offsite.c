@@ -183,7 +183,6 @@ mos_status mos_offsite_create(mos_offsite **out, const struct mos_offsite_option
     offsite->lock_ns = mos_setting_number(settings, MOS_SETTING_OFFSITE_LOCK_DAYS) * 86400 * MOS_NS_PER_SECOND;
     offsite->retry_ns = mos_setting_number(settings, MOS_SETTING_OFFSITE_RETRY_SECONDS) * MOS_NS_PER_SECOND;
     pthread_mutex_init(&offsite->mutex, NULL);
-    pthread_mutex_init(&offsite->bringing, NULL);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -268,7 +267,6 @@ void mos_offsite_destroy(mos_offsite *offsite) {
         offsite->errands = next;
     }
     pthread_mutex_destroy(&offsite->mutex);
-    pthread_mutex_destroy(&offsite->bringing);
     pthread_cond_destroy(&offsite->news);
     free(offsite);
 }

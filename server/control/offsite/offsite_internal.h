@@ -97,7 +97,7 @@ struct mos_offsite {
     struct mos_offsite_work *works;
     struct mos_offsite_errand *errands;
     // One backup is brought back by one at a time.
-    pthread_mutex_t bringing;
+    bool bringing;
 };
 
 // ---- offsite.c ----

@@ -82,8 +82,8 @@ static mos_status end_job(mos_catalog_session *session, const struct mos_offsite
 
 // ---- Copies ----
 
-// Who changes a copy has read it a while ago. What was ordered since then holds, and what is deleted stays deleted: MOS_FAILED_PRECONDITION,
-// as where its status is not `was` (0: any) any more.
+// Who changes a copy has read it a while ago. What was ordered since then holds, and what is deleted stays deleted:
+// MOS_FAILED_PRECONDITION, as where its status is not `was` (0: any) any more.
 static mos_status change_copy(mos_catalog_session *session, const struct mos_copy *copy, int was, struct mos_error *error) {
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     struct mos_copy now, changed = *copy;

@@ -411,3 +411,21 @@ MOS_TEST(a_fetch_that_waits_is_cancelled) {
     free(left);
     scene_close(&scene);
 }
+
+static bool called_off(void *argument) {
+    (void)argument;
+    return true;
+}
+
+MOS_TEST(who_waits_for_another_backup_to_come_back_can_be_called_off) {
+    struct scene scene;
+    scene_open(&scene);
+    char job_id[MOS_ID_TEXT_BYTES];
+    put_copy(&scene, (struct mos_copy){.backup_id = A, .status = MOS_COPY_COMPLETED}, 4, objects_a);
+    mos_id_new(job_id);
+    // Another backup comes back, for as long as it takes.
+    scene.offsite.bringing = true;
+    CU_ASSERT_EQUAL(mos_offsite_bring(&scene.offsite, A, job_id, called_off, NULL, &scene.fixture.error), MOS_CANCELLED);
+    CU_ASSERT(scene.offsite.bringing);
+    scene_close(&scene);
+}
