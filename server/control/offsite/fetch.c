@@ -285,6 +285,13 @@ static mos_status mark_here(mos_catalog_session *session, void *argument, struct
     return mos_catalog_set_backup_absent(session, argument, false, error);
 }
 
+static mos_status still_wanted(mos_offsite *offsite, const char *backup_id, mos_arena *arena, struct mos_error *error) {
+    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
+    struct mos_backup backup;
+    mos_status status = mos_catalog_read_begin(offsite->options.catalog, &session, error);
+    return status == MOS_OK ? mos_catalog_get_backup(session, backup_id, arena, &backup, error) : status;
+}
+
 struct damage {
     // Names of what was not as it should be, in the arena.
     char **names;
@@ -313,6 +320,14 @@ static mos_status bring_backup(mos_offsite *offsite, const char *backup_id, cons
     // As a backup that runs: nothing that it has brought and no manifest names yet is removed meanwhile.
     int lock = mos_offsite_lock(offsite, "running");
     choose_objects(&fetch, list, deep, arena);
+    // Reading takes a while. What was deleted here meanwhile is not damaged.
+    if (deep) {
+        status = still_wanted(offsite, backup_id, arena, error);
+    }
+    if (status != MOS_OK) {
+        mos_close_cleanup(&lock);
+        return status;
+    }
     out->names = mos_arena_array(arena, char *, fetch.total);
     for (size_t i = 0; i < fetch.total; i++) {
         out->names[i] = fetch.objects[i]->name;
