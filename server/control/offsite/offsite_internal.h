@@ -199,8 +199,9 @@ int mos_offsite_lock(mos_offsite *offsite, const char *name);
 void mos_offsite_work_begin(mos_offsite *offsite, struct mos_offsite_work *work, const char *job_id);
 void mos_offsite_work_end(mos_offsite *offsite, struct mos_offsite_work *work);
 bool mos_offsite_work_over(void *work);
-// One attempt, to its end. With the place's work held.
-void mos_offsite_attempt(struct mos_offsite_place *place, struct mos_copy *copy);
+// One attempt, to its end. With the place's work held. false where the catalog takes nothing down of it, so that another one at once is of
+// no use.
+bool mos_offsite_attempt(struct mos_offsite_place *place, struct mos_copy *copy);
 // What the backup needs, by the engine; MOS_NOT_FOUND where the repository has no such backup.
 mos_status mos_offsite_ask_objects(mos_offsite *offsite, const char *backup_id, mos_arena *arena, mos_object_list **out,
                                    struct mos_error *error);

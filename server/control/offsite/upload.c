@@ -118,13 +118,15 @@ static mos_status look_up(struct upload *upload, const mos_stored_object *object
     if (status == MOS_OK) {
         status = mos_catalog_get_place_object(session, upload->place->url, object->name, arena, out, &found, error);
     }
-    out->name = object->name;
+    // Known, with nothing new to say.
+    out->name = NULL;
     *out_there = status == MOS_OK && found && out->size_bytes == object->size && memcmp(out->sha256, object->sha256.data, 32) == 0;
     mos_catalog_read_end(session);
     session = NULL;
     if (*out_there && upload->lock_until_ns && out->locked_until_unix_ns < upload->lock_until_ns - upload->offsite->lock_ns / 2) {
         status = mos_store_retain(upload->place->store, object->name, upload->lock_until_ns, call, error);
         out->locked_until_unix_ns = upload->lock_until_ns;
+        out->name = object->name;
     }
     return status;
 }
@@ -159,7 +161,10 @@ static void *send_some(void *argument) {
         while (upload->placed_count == PLACED_AT_ONCE) {
             pthread_cond_wait(&upload->changed, &upload->mutex);
         }
-        upload->placed[upload->placed_count++] = placed;
+        // What was known before is not noted anew: somebody may have found it damaged since then.
+        if (placed.name) {
+            upload->placed[upload->placed_count++] = placed;
+        }
         upload->done_objects++;
         upload->done_bytes += object->size;
         pthread_cond_broadcast(&upload->changed);
@@ -253,7 +258,10 @@ static mos_status send_range(struct upload *upload, size_t begin, size_t end, in
         *error = upload->failure;
         return upload->failure.status;
     }
-    return status == MOS_OK && mos_offsite_work_over(&upload->work) ? mos_fail(error, MOS_CANCELLED, "the copy was broken off") : status;
+    // All of it is there: nothing is broken off any more.
+    return status == MOS_OK && upload->next < end && mos_offsite_work_over(&upload->work)
+               ? mos_fail(error, MOS_CANCELLED, "the copy was broken off")
+               : status;
 }
 
 static bool is_pack(const mos_stored_object *object) {
@@ -334,7 +342,7 @@ static void judge_failed(struct upload *upload, struct mos_copy *copy, const str
     }
 }
 
-static void settle(struct upload *upload, mos_status status, const struct mos_error *error) {
+static bool settle(struct upload *upload, mos_status status, const struct mos_error *error) {
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     struct mos_copy copy = *upload->copy, now;
     // How long it is kept may have been ordered while it was sent.
@@ -362,7 +370,8 @@ static void settle(struct upload *upload, mos_status status, const struct mos_er
                                         .result = status,
                                         .details = copy.message};
     struct mos_error cause = {0};
-    if (mos_offsite_record_end(upload->offsite, &end, &cause) != MOS_OK) {
+    bool recorded = mos_offsite_record_end(upload->offsite, &end, &cause) == MOS_OK;
+    if (!recorded) {
         mos_log_error("what became of a copy could not be recorded", MOS_TEXT("copy", copy.id), MOS_TEXT("reason", cause.message));
     }
     mos_log_info("offsite copy", MOS_TEXT("copy", copy.id), MOS_TEXT("backup", copy.backup_id), MOS_TEXT("location", upload->place->name),
@@ -372,9 +381,10 @@ static void settle(struct upload *upload, mos_status status, const struct mos_er
     } else if (status == MOS_OK) {
         mos_offsite_resolve(upload->offsite, MOS_ALERT_OFFSITE_FAILED, copy.id);
     }
+    return recorded;
 }
 
-void mos_offsite_attempt(struct mos_offsite_place *place, struct mos_copy *copy) {
+bool mos_offsite_attempt(struct mos_offsite_place *place, struct mos_copy *copy) {
     mos_offsite *offsite = place->offsite;
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     struct upload upload = {.offsite = offsite, .place = place, .copy = copy, .mutex = PTHREAD_MUTEX_INITIALIZER};
@@ -385,7 +395,8 @@ void mos_offsite_attempt(struct mos_offsite_place *place, struct mos_copy *copy)
     mos_offsite_work_begin(offsite, &upload.work, job_id);
     upload.work.upload = &upload;
     mos_status status = mos_offsite_record_begun(offsite, copy, job_id, &error);
-    if (status == MOS_OK) {
+    bool recorded = status == MOS_OK;
+    if (recorded) {
         upload.lock_until_ns =
             offsite->lock_ns && mos_store_capabilities_of(place->store)->retention ? mos_now_unix_ns() + offsite->lock_ns : 0;
         // No pack vanishes meanwhile.
@@ -395,14 +406,15 @@ void mos_offsite_attempt(struct mos_offsite_place *place, struct mos_copy *copy)
             status = send_all(&upload, &error);
         }
         mos_close_cleanup(&lock);
-        settle(&upload, status, &error);
+        recorded = settle(&upload, status, &error);
         // What is lost here is no fault of the place.
         bool ours = status == MOS_DATA_LOSS || (upload.hopeless && status == MOS_NOT_FOUND);
         mos_offsite_note_health(place, ours ? MOS_OK : status, error.message);
-    } else {
+    } else if (status != MOS_FAILED_PRECONDITION) {
         mos_log_error("a copy could not be begun", MOS_TEXT("copy", copy->id), MOS_TEXT("reason", error.message));
     }
     mos_offsite_work_end(offsite, &upload.work);
     pthread_cond_destroy(&upload.changed);
     pthread_mutex_destroy(&upload.mutex);
+    return recorded;
 }

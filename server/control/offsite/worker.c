@@ -115,7 +115,8 @@ void *mos_offsite_place_main(void *argument) {
         pthread_mutex_lock(&place->work);
         bool any = take_due(place, arena, &copy, &next_ns);
         if (any) {
-            mos_offsite_attempt(place, &copy);
+            any = mos_offsite_attempt(place, &copy);
+            next_ns = 0;
         } else {
             look_after(place);
         }

@@ -1,6 +1,8 @@
 // What happens to copies, over a store in memory and a catalog, without an engine.
 #include "common/clock.h"
 #include "control/catalog/alerts.h"
+#include "control/catalog/catalog_internal.h"
+#include "control/catalog/sql.h"
 #include "control/offsite/hash.h"
 #include "control/offsite/removal.h"
 #include "unit/control/catalog/fixture.h"
@@ -427,5 +429,44 @@ MOS_TEST(who_waits_for_another_backup_to_come_back_can_be_called_off) {
     scene.offsite.bringing = true;
     CU_ASSERT_EQUAL(mos_offsite_bring(&scene.offsite, A, job_id, called_off, NULL, &scene.fixture.error), MOS_CANCELLED);
     CU_ASSERT(scene.offsite.bringing);
+    scene_close(&scene);
+}
+
+MOS_TEST(a_backup_that_was_deleted_is_not_healed) {
+    struct scene scene;
+    scene_open(&scene);
+    char job_id[MOS_ID_TEXT_BYTES];
+    put_copy(&scene, (struct mos_copy){.backup_id = A, .status = MOS_COPY_COMPLETED}, 4, objects_a);
+    MOS_ASSERT_OK(mos_offsite_add_errand(&scene.offsite, A, "", &caller, true, job_id, &scene.fixture.error), &scene.fixture.error);
+    struct mos_offsite_errand *errand = scene.offsite.errands;
+    mos_offsite_run_errand(&scene.offsite, errand);
+    free(errand);
+    char path[4200];
+    snprintf(path, sizeof(path), "%s/" MANIFEST_A, scene.offsite.options.repository);
+    CU_ASSERT_EQUAL(access(path, F_OK), -1);
+    struct mos_job job;
+    mos_catalog_session *session = fixture_read(&scene.fixture);
+    MOS_ASSERT_OK(mos_catalog_get_job(session, job_id, scene.fixture.arena, &job, &scene.fixture.error), &scene.fixture.error);
+    CU_ASSERT_EQUAL(job.status, MOS_JOB_FAILED);
+    CU_ASSERT_PTR_NOT_NULL(strstr(job.message, "Not healed"));
+    mos_catalog_read_end(session);
+    scene_close(&scene);
+}
+
+// ---- A catalog that takes nothing down ----
+
+static mos_status lose_copies(mos_catalog_session *session, void *unused, struct mos_error *error) {
+    (void)unused;
+    return mos_sql_run(session->db,
+                       "CREATE TRIGGER no_upload BEFORE UPDATE OF status ON offsite_copies BEGIN SELECT RAISE(ABORT, 'full'); END", error);
+}
+
+MOS_TEST(a_catalog_that_is_full_is_not_asked_again_at_once) {
+    struct scene scene;
+    scene_open(&scene);
+    struct mos_copy copy = put_copy(&scene, (struct mos_copy){.backup_id = A, .status = MOS_COPY_PENDING}, 4, objects_a);
+    MOS_ASSERT_OK(mos_catalog_write(scene.fixture.catalog, lose_copies, NULL, &scene.fixture.error), &scene.fixture.error);
+    CU_ASSERT(!mos_offsite_attempt(scene.place, &copy));
+    CU_ASSERT_EQUAL(read_copy(&scene, copy.id).status, MOS_COPY_PENDING);
     scene_close(&scene);
 }
