@@ -205,6 +205,10 @@ bool mos_offsite_attempt(struct mos_offsite_place *place, struct mos_copy *copy)
 // What the backup needs, by the engine; MOS_NOT_FOUND where the repository has no such backup.
 mos_status mos_offsite_ask_objects(mos_offsite *offsite, const char *backup_id, mos_arena *arena, mos_object_list **out,
                                    struct mos_error *error);
+// A copy that was complete once stays with its packs there, where each of them is there or comes from here, also after a prune has
+// rewritten them here: `now` gets those of `old` in the place of its own. For what no list names any more, the cleanup takes away.
+mos_status mos_offsite_keep_packs(struct mos_offsite_place *place, const mos_object_list *old, mos_object_list *now, mos_arena *arena,
+                                  struct mos_error *error);
 void mos_offsite_run_errand(mos_offsite *offsite, struct mos_offsite_errand *errand);
 mos_status mos_offsite_add_errand(mos_offsite *offsite, const char *backup_id, const char *copy_id, const struct mos_offsite_caller *caller,
                                   bool heal, char out_job_id[MOS_ID_TEXT_BYTES], struct mos_error *error);

@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "control/offsite/offsite_internal.h"
+#include "control/offsite/removal.h"
 
 enum { RECORD_INTERVAL_MS = 250, PLACED_AT_ONCE = 256, LONGEST_PAUSE_SECONDS = 3600 };
 
@@ -82,11 +83,59 @@ static struct mos_blob pack(const mos_object_list *list, mos_arena *arena) {
     return (struct mos_blob){data, size_bytes};
 }
 
+// Whether the place has the object, or gets it from here.
+static bool is_at_hand(mos_catalog_session *session, struct mos_offsite_place *place, const mos_stored_object *object, mos_arena *arena) {
+    struct mos_place_object there;
+    bool found = false;
+    return (mos_catalog_get_place_object(session, place->url, object->name, arena, &there, &found, NULL) == MOS_OK && found &&
+            there.size_bytes == object->size && memcmp(there.sha256, object->sha256.data, sizeof(there.sha256)) == 0) ||
+           mos_offsite_has_local(place->offsite, object);
+}
+
+mos_status mos_offsite_keep_packs(struct mos_offsite_place *place, const mos_object_list *old, mos_object_list *now, mos_arena *arena,
+                                  struct mos_error *error) {
+    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
+    mos_stored_object **objects = mos_arena_array(arena, mos_stored_object *, old->n_objects + now->n_objects);
+    size_t count = 0;
+    mos_status status = mos_catalog_read_begin(place->offsite->options.catalog, &session, error);
+    for (size_t i = 0; i < old->n_objects && status == MOS_OK; i++) {
+        if (mos_removal_is_shared(old->objects[i]->name)) {
+            objects[count++] = old->objects[i];
+            if (!is_at_hand(session, place, old->objects[i], arena)) {
+                return MOS_OK;
+            }
+        }
+    }
+    if (status != MOS_OK) {
+        return status;
+    }
+    for (size_t i = 0; i < now->n_objects; i++) {
+        if (!mos_removal_is_shared(now->objects[i]->name)) {
+            objects[count++] = now->objects[i];
+        }
+    }
+    now->objects = objects;
+    now->n_objects = count;
+    return MOS_OK;
+}
+
+// What a copy that was complete once has there.
+static mos_status keep_old(struct upload *upload, mos_object_list *now, mos_arena *arena, struct mos_error *error) {
+    const mos_object_list *old = NULL;
+    mos_status status =
+        upload->copy->uploaded_at_unix_ns ? mos_offsite_read_objects(upload->offsite, upload->copy->id, arena, &old, error) : MOS_OK;
+    return status == MOS_OK && old ? mos_offsite_keep_packs(upload->place, old, now, arena, error) : status;
+}
+
 // From now on the objects are the copy's, so that nothing takes them away under it.
 static mos_status learn_objects(struct upload *upload, mos_arena *arena, struct mos_error *error) {
     mos_object_list *list;
     mos_status status = mos_offsite_ask_objects(upload->offsite, upload->copy->backup_id, arena, &list, error);
     if (status == MOS_OK) {
+        status = keep_old(upload, list, arena, error);
+        if (status != MOS_OK) {
+            return status;
+        }
         upload->list = list;
         return mos_offsite_put_objects(upload->offsite, upload->copy->id, pack(list, arena), error);
     }

@@ -92,16 +92,8 @@ static enum mos_store_state state_of(struct scene *scene, const char *name) {
     return object.state;
 }
 
-// A copy with its list of objects, all of which are put where they are not there yet.
-static struct mos_copy put_copy(struct scene *scene, struct mos_copy copy, size_t count, const char *const *names) {
-    char *id = mos_arena_alloc(scene->fixture.arena, MOS_ID_TEXT_BYTES);
+static mos_object_list list_of(struct scene *scene, size_t count, const char *const *names) {
     mos_object_list list = MOSAAJII__ENGINE__V1__BACKUP_OBJECTS__INIT;
-    mos_id_new(id);
-    copy.id = id;
-    copy.place = scene->place->url;
-    copy.provider = scene->place->provider;
-    copy.created_by = copy.checksum = copy.message = "";
-    copy.policy = copy.policy ? copy.policy : "";
     list.objects = mos_arena_array(scene->fixture.arena, mos_stored_object *, count);
     for (size_t i = 0; i < count; i++) {
         mos_stored_object *object = mos_arena_alloc(scene->fixture.arena, sizeof(*object));
@@ -112,6 +104,21 @@ static struct mos_copy put_copy(struct scene *scene, struct mos_copy copy, size_
         object->size = (int64_t)strlen(names[i]);
         object->sha256 = (ProtobufCBinaryData){.data = digest, .len = MOS_STORE_HASH_BYTES};
         list.objects[list.n_objects++] = object;
+    }
+    return list;
+}
+
+// A copy with its list of objects, all of which are put where they are not there yet.
+static struct mos_copy put_copy(struct scene *scene, struct mos_copy copy, size_t count, const char *const *names) {
+    char *id = mos_arena_alloc(scene->fixture.arena, MOS_ID_TEXT_BYTES);
+    mos_object_list list = list_of(scene, count, names);
+    mos_id_new(id);
+    copy.id = id;
+    copy.place = scene->place->url;
+    copy.provider = scene->place->provider;
+    copy.created_by = copy.checksum = copy.message = "";
+    copy.policy = copy.policy ? copy.policy : "";
+    for (size_t i = 0; i < count; i++) {
         put_object(scene, names[i]);
     }
     size_t size_bytes = mosaajii__engine__v1__backup_objects__get_packed_size(&list);
@@ -293,15 +300,9 @@ MOS_TEST(a_pack_that_an_older_copy_took_along_is_thawed) {
     struct mos_copy copy;
     archive_first(&scene, &copy);
     CU_ASSERT_EQUAL(state_of(&scene, PACK_SHARED), MOS_STORE_ARCHIVED);
-    mos_stored_object objects[3];
-    mos_stored_object *list[3];
-    for (size_t i = 0; i < 3; i++) {
-        mosaajii__engine__v1__stored_object__init(&objects[i]);
-        objects[i].name = (char *)objects_b[i];
-        list[i] = &objects[i];
-    }
+    mos_object_list list = list_of(&scene, 3, objects_b);
     const struct mos_store_call call = {.over = mos_offsite_over, .argument = &scene.offsite};
-    MOS_ASSERT_OK(mos_offsite_thaw(scene.place, list, 3, &call, &scene.fixture.error), &scene.fixture.error);
+    MOS_ASSERT_OK(mos_offsite_thaw(scene.place, list.objects, list.n_objects, &call, &scene.fixture.error), &scene.fixture.error);
     CU_ASSERT_EQUAL(state_of(&scene, PACK_SHARED), MOS_STORE_READY);
     CU_ASSERT_EQUAL(state_of(&scene, PACK_A), MOS_STORE_ARCHIVED);
     scene_close(&scene);
@@ -468,5 +469,33 @@ MOS_TEST(a_catalog_that_is_full_is_not_asked_again_at_once) {
     MOS_ASSERT_OK(mos_catalog_write(scene.fixture.catalog, lose_copies, NULL, &scene.fixture.error), &scene.fixture.error);
     CU_ASSERT(!mos_offsite_attempt(scene.place, &copy));
     CU_ASSERT_EQUAL(read_copy(&scene, copy.id).status, MOS_COPY_PENDING);
+    scene_close(&scene);
+}
+
+// ---- Sending again ----
+
+MOS_TEST(a_copy_that_is_sent_again_stays_with_the_packs_it_has) {
+    static const char *const rewritten[] = {"packs/cc/cccc", "moved/aaaa", "keys/" A "/2", MANIFEST_A};
+    static const char *const kept[] = {PACK_A, PACK_SHARED, "keys/" A "/2", MANIFEST_A};
+    struct scene scene;
+    scene_open(&scene);
+    mos_object_list old = list_of(&scene, 4, objects_a), now = list_of(&scene, 4, rewritten);
+    struct mos_place_object there = {.name = PACK_A, .size_bytes = old.objects[0]->size};
+    memcpy(there.sha256, old.objects[0]->sha256.data, sizeof(there.sha256));
+    MOS_ASSERT_OK(mos_offsite_put_place_object(scene.place, &there, &scene.fixture.error), &scene.fixture.error);
+    // One that is neither there nor here is lost, so the copy needs what the backup needs now.
+    MOS_ASSERT_OK(mos_offsite_keep_packs(scene.place, &old, &now, scene.fixture.arena, &scene.fixture.error), &scene.fixture.error);
+    CU_ASSERT_EQUAL_FATAL(now.n_objects, 4);
+    for (size_t i = 0; i < 4; i++) {
+        CU_ASSERT_STRING_EQUAL(now.objects[i]->name, rewritten[i]);
+    }
+    there = (struct mos_place_object){.name = PACK_SHARED, .size_bytes = old.objects[1]->size};
+    memcpy(there.sha256, old.objects[1]->sha256.data, sizeof(there.sha256));
+    MOS_ASSERT_OK(mos_offsite_put_place_object(scene.place, &there, &scene.fixture.error), &scene.fixture.error);
+    MOS_ASSERT_OK(mos_offsite_keep_packs(scene.place, &old, &now, scene.fixture.arena, &scene.fixture.error), &scene.fixture.error);
+    CU_ASSERT_EQUAL_FATAL(now.n_objects, 4);
+    for (size_t i = 0; i < 4; i++) {
+        CU_ASSERT_STRING_EQUAL(now.objects[i]->name, kept[i]);
+    }
     scene_close(&scene);
 }
