@@ -356,7 +356,7 @@ mos_status mos_catalog_count_lone_copies(mos_catalog_session *session, uint32_t 
     MOS_CLEANUP_SQL struct mos_sql sql;
     mos_status status =
         mos_sql_begin(&sql, session,
-                      "SELECT count(*) FROM offsite_copies c WHERE c.status IN ('COMPLETED', 'ARCHIVED') AND "
+                      "SELECT count(*) FROM offsite_copies c WHERE c.status NOT IN ('FAILED', 'DELETED') AND "
                       "NOT EXISTS (SELECT 1 FROM backups b WHERE b.id = c.backup_id) AND "
                       "EXISTS (SELECT 1 FROM offsite_objects o WHERE o.place = c.place AND o.name = 'keys/' || c.backup_id || ?)",
                       error);

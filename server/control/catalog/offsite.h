@@ -106,7 +106,7 @@ mos_status mos_catalog_backups_without_copy(mos_catalog_session *session, const 
 // Copies that wait or are being sent at other places than these two ("": none) get the status FAILED and this message: nobody sends them.
 mos_status mos_catalog_give_up_copies(mos_catalog_session *session, const char *place, const char *other, const char *message,
                                       struct mos_error *error);
-// Complete copies whose backup the catalog knows no more, and whose data key is wrapped by this version.
+// Copies, complete or to be made complete again, whose backup the catalog knows no more, and whose data key is wrapped by this version.
 mos_status mos_catalog_count_lone_copies(mos_catalog_session *session, uint32_t key_version, int64_t *out_count, struct mos_error *error);
 
 struct mos_copy_access {
