@@ -196,6 +196,8 @@ mos_status mos_removal_copy(struct mos_offsite_place *place, struct mos_copy *co
     copy->message = "";
     copy->refused = false;
     settle_deletion(offsite, copy, caller, MOS_OK, "");
+    mos_offsite_resolve(offsite, MOS_ALERT_OFFSITE_FAILED, copy->id);
+    mos_offsite_resolve(offsite, MOS_ALERT_RETENTION_VIOLATION, copy->id);
     // What stays behind is what nobody needs: the next cleanup finds it.
     if (list && packs && take_packs(&removal, copy->id, list, &cause) != MOS_OK) {
         mos_log_warning("objects of a deleted copy stay for now", MOS_TEXT("copy", copy->id), MOS_TEXT("reason", cause.message));

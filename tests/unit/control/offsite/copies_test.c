@@ -165,6 +165,27 @@ MOS_TEST(deleting_a_copy_that_failed_spares_the_one_after_it) {
     scene_close(&scene);
 }
 
+MOS_TEST(what_was_told_of_a_copy_ends_with_it) {
+    static const enum mos_alert_type types[] = {MOS_ALERT_OFFSITE_FAILED, MOS_ALERT_RETENTION_VIOLATION};
+    struct scene scene;
+    scene_open(&scene);
+    struct mos_copy copy = put_copy(&scene, (struct mos_copy){.backup_id = A, .status = MOS_COPY_COMPLETED}, 4, objects_a);
+    for (size_t i = 0; i < 2; i++) {
+        mos_offsite_raise(&scene.offsite, types[i], copy.id, A, "something is wrong with it", NULL, 0);
+    }
+    int64_t freed = 0;
+    bool pending = false;
+    MOS_ASSERT_OK(mos_offsite_delete(&scene.offsite, copy.id, &caller, &freed, &pending, &scene.fixture.error), &scene.fixture.error);
+    for (size_t i = 0; i < 2; i++) {
+        bool found = true;
+        char cause[128];
+        snprintf(cause, sizeof(cause), "offsite:%d:%s", (int)types[i], copy.id);
+        find_alert(&scene, cause, &found);
+        CU_ASSERT(!found);
+    }
+    scene_close(&scene);
+}
+
 MOS_TEST(deleting_takes_what_no_other_copy_needs) {
     struct scene scene;
     scene_open(&scene);
@@ -217,6 +238,41 @@ MOS_TEST(a_copy_deleted_while_it_is_looked_after_stays_deleted) {
     mos_offsite_tidy(scene.place);
     CU_ASSERT_PTR_NULL(scene.meanwhile);
     CU_ASSERT_EQUAL(read_copy(&scene, copy.id).status, MOS_COPY_DELETED);
+    scene_close(&scene);
+}
+
+static void really_delete(struct scene *scene) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    struct mos_copies copies;
+    int64_t freed = 0;
+    bool pending = false;
+    MOS_ASSERT_OK(mos_removal_copies(scene->place, arena, &copies, &scene->fixture.error), &scene->fixture.error);
+    MOS_ASSERT_OK(mos_offsite_delete(&scene->offsite, copies.copies[0].id, &caller, &freed, &pending, &scene->fixture.error),
+                  &scene->fixture.error);
+}
+
+static bool never(void *argument) {
+    (void)argument;
+    return false;
+}
+
+MOS_TEST(a_copy_deleted_while_it_is_verified_is_not_damaged) {
+    struct scene scene;
+    scene_open(&scene);
+    struct mos_offsite_verification found;
+    struct mos_copy copy = put_copy(&scene, (struct mos_copy){.backup_id = A, .status = MOS_COPY_COMPLETED}, 4, objects_a);
+    scene.operation = MOS_STORE_HEAD;
+    scene.meanwhile = really_delete;
+    CU_ASSERT_EQUAL(
+        mos_offsite_verify(&scene.offsite, copy.id, 100, &caller, never, NULL, scene.fixture.arena, &found, &scene.fixture.error),
+        MOS_FAILED_PRECONDITION);
+    CU_ASSERT_PTR_NOT_NULL(strstr(scene.fixture.error.message, "deleted while it was verified"));
+    CU_ASSERT_EQUAL(read_copy(&scene, copy.id).status, MOS_COPY_DELETED);
+    int64_t alerts = 1;
+    mos_catalog_session *session = fixture_read(&scene.fixture);
+    MOS_ASSERT_OK(mos_catalog_count_open_alerts(session, &alerts, &scene.fixture.error), &scene.fixture.error);
+    CU_ASSERT_EQUAL(alerts, 0);
+    mos_catalog_read_end(session);
     scene_close(&scene);
 }
 
