@@ -487,4 +487,10 @@ def test_a_wrong_place_to_come_back_from_is_named(begin, bucket, tmp_path):
     empty.mkdir()
     assert "there is no repository" in run("--rebuild-catalog", "--from", f"file://{empty}").stderr
     assert run("--rebuild-catalog", "--from", "ftp://x/y").returncode == 1
+    # Another repository that has lost the first of its two heads is another one all the same.
+    (home / "repo").mkdir(exist_ok=True)
+    (home / "repo/repository.copy").write_bytes(b"x" * (bucket / "repository.copy").stat().st_size)
+    before = objects(home / "repo")
+    assert "holds another repository" in run("--rebuild-catalog", "--from", f"file://{bucket}").stderr
+    assert objects(home / "repo") == before
     assert not (home / "catalog.db").exists()

@@ -286,29 +286,34 @@ mos_status mos_catalog_due_copy(mos_catalog_session *session, const char *place,
 // Whole, and free to leave. A backup whose data is not here came from a place and needs no new copy.
 #define MAY_LEAVE "b.encrypted_checksum <> '' AND b.local_only = 0 AND b.absent = 0"
 
-mos_status mos_catalog_oldest_missing(mos_catalog_session *session, const char *place, int64_t *out_unix_ns, struct mos_error *error) {
+// And not kept from the place by an order for another.
+#define NOT_KEPT_BACK "AND NOT EXISTS (SELECT 1 FROM offsite_copies u WHERE u.backup_id = b.id AND u.place = ? AND u.replicate = 0)"
+
+mos_status mos_catalog_oldest_missing(mos_catalog_session *session, const char *place, const char *unless, int64_t *out_unix_ns,
+                                      struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;
     mos_status status = mos_sql_begin(&sql, session,
                                       "SELECT coalesce(min(b.completed_at_ns), 0) FROM backups b WHERE " MAY_LEAVE
                                       " AND NOT EXISTS (SELECT 1 FROM offsite_copies c WHERE c.backup_id = b.id AND c.place = ? "
-                                      "AND c.status IN ('COMPLETED', 'ARCHIVED', 'DELETED'))",
+                                      "AND c.status IN ('COMPLETED', 'ARCHIVED', 'DELETED')) " NOT_KEPT_BACK,
                                       error);
     if (status != MOS_OK) {
         return status;
     }
     mos_sql_bind_text(&sql, place);
+    mos_sql_bind_text(&sql, unless);
     return mos_sql_number(&sql, out_unix_ns, error);
 }
 
 mos_status mos_catalog_backups_without_copy(mos_catalog_session *session, const char *place, const char *unless, int limit,
                                             mos_arena *arena, struct mos_backup **out, size_t *out_count, struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;
-    mos_status status = mos_sql_begin(&sql, session,
-                                      "SELECT b.id FROM backups b WHERE " MAY_LEAVE
-                                      " AND NOT EXISTS (SELECT 1 FROM offsite_copies c WHERE c.backup_id = b.id AND c.place = ?) "
-                                      "AND NOT EXISTS (SELECT 1 FROM offsite_copies u WHERE u.backup_id = b.id AND u.place = ? "
-                                      "AND u.replicate = 0) ORDER BY b.created_at_ns, b.id LIMIT ?",
-                                      error);
+    mos_status status =
+        mos_sql_begin(&sql, session,
+                      "SELECT b.id FROM backups b WHERE " MAY_LEAVE
+                      " AND NOT EXISTS (SELECT 1 FROM offsite_copies c WHERE c.backup_id = b.id AND c.place = ?) " NOT_KEPT_BACK
+                      " ORDER BY b.created_at_ns, b.id LIMIT ?",
+                      error);
     if (status != MOS_OK) {
         return status;
     }
@@ -351,7 +356,7 @@ mos_status mos_catalog_count_lone_copies(mos_catalog_session *session, uint32_t 
     MOS_CLEANUP_SQL struct mos_sql sql;
     mos_status status =
         mos_sql_begin(&sql, session,
-                      "SELECT count(*) FROM offsite_copies c WHERE c.status IN ('COMPLETED', 'ARCHIVED') AND "
+                      "SELECT count(*) FROM offsite_copies c WHERE c.status NOT IN ('FAILED', 'DELETED') AND "
                       "NOT EXISTS (SELECT 1 FROM backups b WHERE b.id = c.backup_id) AND "
                       "EXISTS (SELECT 1 FROM offsite_objects o WHERE o.place = c.place AND o.name = 'keys/' || c.backup_id || ?)",
                       error);

@@ -95,8 +95,10 @@ mos_status mos_catalog_each_copy(mos_catalog_session *session, const char *place
 // *out_next_unix_ns is when the next one is, 0 where none waits.
 mos_status mos_catalog_due_copy(mos_catalog_session *session, const char *place, int64_t now_unix_ns, mos_arena *arena,
                                 struct mos_copy *out, bool *out_found, int64_t *out_next_unix_ns, struct mos_error *error);
-// When the oldest backup was made that should be at the place and is not; 0: all are.
-mos_status mos_catalog_oldest_missing(mos_catalog_session *session, const char *place, int64_t *out_unix_ns, struct mos_error *error);
+// When the oldest backup was made that should be at the place and is not; 0: all are. Without those whose copy at another place (`unless`;
+// "": none) is not to be replicated.
+mos_status mos_catalog_oldest_missing(mos_catalog_session *session, const char *place, const char *unless, int64_t *out_unix_ns,
+                                      struct mos_error *error);
 // Committed backups that may leave and never had a copy at the place, `limit` at most, oldest first. Without those whose copy at another
 // place (`unless`; "": none) is not to be replicated.
 mos_status mos_catalog_backups_without_copy(mos_catalog_session *session, const char *place, const char *unless, int limit,
@@ -104,7 +106,7 @@ mos_status mos_catalog_backups_without_copy(mos_catalog_session *session, const 
 // Copies that wait or are being sent at other places than these two ("": none) get the status FAILED and this message: nobody sends them.
 mos_status mos_catalog_give_up_copies(mos_catalog_session *session, const char *place, const char *other, const char *message,
                                       struct mos_error *error);
-// Complete copies whose backup the catalog knows no more, and whose data key is wrapped by this version.
+// Copies, complete or to be made complete again, whose backup the catalog knows no more, and whose data key is wrapped by this version.
 mos_status mos_catalog_count_lone_copies(mos_catalog_session *session, uint32_t key_version, int64_t *out_count, struct mos_error *error);
 
 struct mos_copy_access {

@@ -11,7 +11,7 @@
 #include "control/offsite/name_set.h"
 #include "control/offsite/offsite_internal.h"
 
-enum { RECORD_INTERVAL_MS = 250, THAW_DAYS = 7, THAW_LOOK_SECONDS = 30, HURT_NAMES_MOST = 1000 };
+enum { RECORD_INTERVAL_MS = 250, TURN_LOOK_MS = 250, THAW_DAYS = 7, THAW_LOOK_SECONDS = 30, HURT_NAMES_MOST = 1000 };
 
 struct fetch {
     mos_offsite *offsite;
@@ -82,22 +82,36 @@ static void choose_objects(struct fetch *fetch, const mos_object_list *list, boo
 
 // ---- Archived objects ----
 
-// Asks for all, and waits until the provider has made them ready.
-static mos_status thaw(struct fetch *fetch, struct mos_error *error) {
-    mos_store *store = fetch->from->store;
+// Asks for those that are archived, whatever their copy is: an older copy that has packs in common may have taken them along. Waits until
+// the provider has made them ready.
+mos_status mos_offsite_thaw(struct mos_offsite_place *place, mos_stored_object *const *objects, size_t count,
+                            const struct mos_store_call *call, struct mos_error *error) {
+    MOS_CLEANUP_FREE const char **cold = mos_calloc(count + 1, sizeof(*cold));
+    struct mos_store_object there;
+    size_t cold_count = 0;
     mos_status status = MOS_OK;
-    for (size_t i = 0; i < fetch->total && status == MOS_OK; i++) {
-        status = mos_store_thaw(store, fetch->objects[i]->name, THAW_DAYS, fetch->call, error);
+    if (!mos_store_capabilities_of(place->store)->archive) {
+        return MOS_OK;
     }
-    for (size_t i = 0; i < fetch->total && status == MOS_OK;) {
-        struct mos_store_object there;
-        status = mos_store_head(store, fetch->objects[i]->name, &there, fetch->call, error);
+    for (size_t i = 0; i < count && status == MOS_OK; i++) {
+        status = mos_store_head(place->store, objects[i]->name, &there, call, error);
+        if (status == MOS_OK && there.state == MOS_STORE_ARCHIVED) {
+            status = mos_store_thaw(place->store, objects[i]->name, THAW_DAYS, call, error);
+        }
+        if (status == MOS_OK && there.state != MOS_STORE_READY) {
+            cold[cold_count++] = objects[i]->name;
+        }
+        // Another place may have it.
+        status = status == MOS_NOT_FOUND ? MOS_OK : status;
+    }
+    for (size_t i = 0; i < cold_count && status == MOS_OK;) {
+        status = mos_store_head(place->store, cold[i], &there, call, error);
         if (status == MOS_OK && there.state == MOS_STORE_READY) {
             i++;
         } else if (status == MOS_OK) {
-            mos_offsite_sleep(fetch->offsite, mos_offsite_generation(fetch->offsite),
+            mos_offsite_sleep(place->offsite, mos_offsite_generation(place->offsite),
                               mos_now_unix_ns() + THAW_LOOK_SECONDS * MOS_NS_PER_SECOND);
-            status = fetch->call->over(fetch->call->argument) ? mos_fail(error, MOS_CANCELLED, "broken off") : MOS_OK;
+            status = call->over(call->argument) ? mos_fail(error, MOS_CANCELLED, "broken off") : MOS_OK;
         }
     }
     return status;
@@ -182,12 +196,12 @@ static bool is_pack(const mos_stored_object *object) {
 }
 
 // Packs first, the manifest last, as they were written.
-static mos_status bring_all(struct fetch *fetch, bool archived, struct mos_error *error) {
+static mos_status bring_all(struct fetch *fetch, struct mos_error *error) {
     size_t packs = 0;
     while (packs < fetch->total && is_pack(fetch->objects[packs])) {
         packs++;
     }
-    mos_status status = archived ? thaw(fetch, error) : MOS_OK;
+    mos_status status = mos_offsite_thaw(fetch->from, fetch->objects, fetch->total, fetch->call, error);
     if (status == MOS_OK) {
         status = bring_range(fetch, 0, packs, fetch->offsite->parallel, error);
     }
@@ -271,6 +285,13 @@ static mos_status mark_here(mos_catalog_session *session, void *argument, struct
     return mos_catalog_set_backup_absent(session, argument, false, error);
 }
 
+static mos_status still_wanted(mos_offsite *offsite, const char *backup_id, mos_arena *arena, struct mos_error *error) {
+    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
+    struct mos_backup backup;
+    mos_status status = mos_catalog_read_begin(offsite->options.catalog, &session, error);
+    return status == MOS_OK ? mos_catalog_get_backup(session, backup_id, arena, &backup, error) : status;
+}
+
 struct damage {
     // Names of what was not as it should be, in the arena.
     char **names;
@@ -299,6 +320,14 @@ static mos_status bring_backup(mos_offsite *offsite, const char *backup_id, cons
     // As a backup that runs: nothing that it has brought and no manifest names yet is removed meanwhile.
     int lock = mos_offsite_lock(offsite, "running");
     choose_objects(&fetch, list, deep, arena);
+    // Reading takes a while. What was deleted here meanwhile is not damaged.
+    if (deep) {
+        status = still_wanted(offsite, backup_id, arena, error);
+    }
+    if (status != MOS_OK) {
+        mos_close_cleanup(&lock);
+        return status;
+    }
     out->names = mos_arena_array(arena, char *, fetch.total);
     for (size_t i = 0; i < fetch.total; i++) {
         out->names[i] = fetch.objects[i]->name;
@@ -307,7 +336,7 @@ static mos_status bring_backup(mos_offsite *offsite, const char *backup_id, cons
     if (deep && fetch.total > 0) {
         tell_damage(offsite, backup_id, out->names, out->count, arena);
     }
-    status = bring_all(&fetch, copy->status == MOS_COPY_ARCHIVED, error);
+    status = bring_all(&fetch, error);
     mos_close_cleanup(&lock);
     if (status == MOS_OK) {
         status = mos_queue_learn(offsite->options.queue, backup_id, error);
@@ -317,6 +346,32 @@ static mos_status bring_backup(mos_offsite *offsite, const char *backup_id, cons
     }
     out->bytes = fetch.done_bytes;
     return status;
+}
+
+// Waits for its turn, which takes as long as the one before it, unless whoever waits is called off.
+static mos_status begin_turn(mos_offsite *offsite, const struct mos_store_call *call, struct mos_error *error) {
+    for (;;) {
+        pthread_mutex_lock(&offsite->mutex);
+        bool ours = !offsite->bringing;
+        uint64_t generation = offsite->generation;
+        offsite->bringing = true;
+        pthread_mutex_unlock(&offsite->mutex);
+        if (ours) {
+            return MOS_OK;
+        }
+        if (call->over(call->argument)) {
+            return mos_fail(error, MOS_CANCELLED, "broken off");
+        }
+        mos_offsite_sleep(offsite, generation, mos_now_unix_ns() + TURN_LOOK_MS * MOS_NS_PER_MS);
+    }
+}
+
+static void end_turn(mos_offsite *offsite) {
+    pthread_mutex_lock(&offsite->mutex);
+    offsite->bringing = false;
+    offsite->generation++;
+    pthread_cond_broadcast(&offsite->news);
+    pthread_mutex_unlock(&offsite->mutex);
 }
 
 mos_status mos_offsite_bring(mos_offsite *offsite, const char *backup_id, const char *job_id, bool (*over)(void *argument), void *argument,
@@ -330,9 +385,11 @@ mos_status mos_offsite_bring(mos_offsite *offsite, const char *backup_id, const 
     if (status != MOS_OK) {
         return status;
     }
-    pthread_mutex_lock(&offsite->bringing);
-    status = bring_backup(offsite, backup_id, &copy, place, false, job_id, &call, arena, &brought, error);
-    pthread_mutex_unlock(&offsite->bringing);
+    status = begin_turn(offsite, &call, error);
+    if (status == MOS_OK) {
+        status = bring_backup(offsite, backup_id, &copy, place, false, job_id, &call, arena, &brought, error);
+        end_turn(offsite);
+    }
     char details[128];
     snprintf(details, sizeof(details), "%zu objects, %lld bytes, for a job that reads the backup", brought.count, (long long)brought.bytes);
     static const struct mos_offsite_caller nobody = {"", ""};
@@ -444,9 +501,11 @@ static mos_status fetch_copy(mos_offsite *offsite, const struct mos_offsite_erra
         status = mos_fail(error, MOS_FAILED_PRECONDITION, "the copy lies at no location of this server");
     }
     if (status == MOS_OK) {
-        pthread_mutex_lock(&offsite->bringing);
+        status = begin_turn(offsite, call, error);
+    }
+    if (status == MOS_OK) {
         status = bring_backup(offsite, errand->backup_id, copy, place, false, errand->job_id, call, arena, &brought, error);
-        pthread_mutex_unlock(&offsite->bringing);
+        end_turn(offsite);
     }
     *out_message = status == MOS_OK ? mos_arena_printf(arena, "%zu %s brought back, %lld bytes", brought.count,
                                                        brought.count == 1 ? "object was" : "objects were", (long long)brought.bytes)

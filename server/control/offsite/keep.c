@@ -97,7 +97,10 @@ void mos_offsite_sync_keys(struct mos_offsite_place *place) {
     struct key_sync sync = {.place = place, .call = &call};
     struct mos_error error = {0};
     struct mos_copies copies = {0};
-    mos_status status = mos_removal_copies(place, arena, &copies, &error);
+    mos_status status = mos_offsite_claim(place, &call, &error);
+    if (status == MOS_OK) {
+        status = mos_removal_copies(place, arena, &copies, &error);
+    }
     for (size_t i = 0; i < copies.count && status == MOS_OK; i++) {
         status = sync_copy(&copies.copies[i], &sync, &error);
     }
@@ -140,9 +143,11 @@ static mos_status clean_object(const struct mos_store_object *object, void *argu
     return mos_fail(error, status, "%s", refused.message);
 }
 
-static void put_copy(mos_offsite *offsite, const struct mos_copy *copy) {
+// Whoever has changed its status meanwhile is right.
+static void put_copy(mos_offsite *offsite, const struct mos_copy *copy, enum mos_copy_status was) {
     struct mos_error error;
-    if (mos_offsite_record_new(offsite, copy, (struct mos_blob){0}, &error) != MOS_OK) {
+    mos_status status = mos_offsite_record_change(offsite, copy, was, &error);
+    if (status != MOS_OK && status != MOS_FAILED_PRECONDITION) {
         mos_log_warning("a copy could not be written down", MOS_TEXT("copy", copy->id), MOS_TEXT("reason", error.message));
     }
 }
@@ -181,7 +186,7 @@ static mos_status extend(struct mos_offsite_place *place, struct mos_copy *copy,
     }
     if (status == MOS_OK) {
         copy->locked_until_unix_ns = until_ns;
-        put_copy(offsite, copy);
+        put_copy(offsite, copy, copy->status);
     }
     return status;
 }
@@ -220,7 +225,7 @@ static mos_status archive(struct mos_offsite_place *place, struct mos_copy *copy
     }
     if (status == MOS_OK) {
         copy->status = MOS_COPY_ARCHIVED;
-        put_copy(place->offsite, copy);
+        put_copy(place->offsite, copy, MOS_COPY_COMPLETED);
     }
     return status;
 }
@@ -233,7 +238,7 @@ static mos_status look_after_copy(struct mos_offsite_place *place, struct mos_co
     int64_t now_ns = mos_now_unix_ns(), expires_ns = mos_offsite_expiry(place->offsite, copy);
     if (expires_ns != copy->expires_at_unix_ns) {
         copy->expires_at_unix_ns = expires_ns;
-        put_copy(place->offsite, copy);
+        put_copy(place->offsite, copy, copy->status);
     }
     bool expired = expires_ns && expires_ns <= now_ns && !mos_removal_is_held(place->offsite, copy);
     if (expired) {
@@ -265,7 +270,7 @@ static mos_status look_for_losses(struct mos_offsite_place *place, struct mos_co
         copy->next_attempt_unix_ns = 0;
         copy->message = mos_arena_printf(arena, "%zu of its objects are not there any more; they are sent again", lost);
         mos_log_warning("a copy has lost objects", MOS_TEXT("copy", copy->id), MOS_NUMBER("objects", (int64_t)lost));
-        put_copy(place->offsite, copy);
+        put_copy(place->offsite, copy, MOS_COPY_COMPLETED);
     }
     return status;
 }

@@ -183,7 +183,6 @@ mos_status mos_offsite_create(mos_offsite **out, const struct mos_offsite_option
     offsite->lock_ns = mos_setting_number(settings, MOS_SETTING_OFFSITE_LOCK_DAYS) * 86400 * MOS_NS_PER_SECOND;
     offsite->retry_ns = mos_setting_number(settings, MOS_SETTING_OFFSITE_RETRY_SECONDS) * MOS_NS_PER_SECOND;
     pthread_mutex_init(&offsite->mutex, NULL);
-    pthread_mutex_init(&offsite->bringing, NULL);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -268,7 +267,6 @@ void mos_offsite_destroy(mos_offsite *offsite) {
         offsite->errands = next;
     }
     pthread_mutex_destroy(&offsite->mutex);
-    pthread_mutex_destroy(&offsite->bringing);
     pthread_cond_destroy(&offsite->news);
     free(offsite);
 }
@@ -350,9 +348,34 @@ bool mos_offsite_work_over(void *argument) {
     return atomic_load(&work->cancelled) || atomic_load(&work->offsite->stopping);
 }
 
+// A fetch that no thread has taken up yet.
+static mos_status drop(mos_offsite *offsite, struct mos_offsite_errand *errand, struct mos_error *error) {
+    const struct mos_offsite_caller caller = {errand->actor, errand->address};
+    const struct mos_offsite_end end = {.job_id = errand->job_id,
+                                        .job_status = MOS_JOB_CANCELLED,
+                                        .message = "Cancelled on request",
+                                        .action = MOS_COPY_DOWNLOAD,
+                                        .copy_id = errand->copy_id,
+                                        .backup_id = errand->backup_id,
+                                        .caller = &caller,
+                                        .result = MOS_CANCELLED,
+                                        .details = "Cancelled on request"};
+    mos_status status = mos_offsite_record_end(offsite, &end, error);
+    free(errand);
+    return status;
+}
+
 mos_status mos_offsite_cancel(mos_offsite *offsite, const char *job_id, struct mos_error *error) {
+    struct mos_offsite_errand *waits = NULL;
     bool found = false;
     pthread_mutex_lock(&offsite->mutex);
+    for (struct mos_offsite_errand **link = &offsite->errands; *link; link = &(*link)->next) {
+        if (strcmp((*link)->job_id, job_id) == 0) {
+            waits = *link;
+            *link = waits->next;
+            break;
+        }
+    }
     for (struct mos_offsite_work *work = offsite->works; work; work = work->next) {
         if (strcmp(work->job_id, job_id) == 0) {
             atomic_store(&work->cancelled, true);
@@ -360,6 +383,9 @@ mos_status mos_offsite_cancel(mos_offsite *offsite, const char *job_id, struct m
         }
     }
     pthread_mutex_unlock(&offsite->mutex);
+    if (waits) {
+        return drop(offsite, waits, error);
+    }
     return found ? MOS_OK : mos_fail(error, MOS_NOT_FOUND, "the job %s moves nothing now", job_id);
 }
 

@@ -97,7 +97,7 @@ struct mos_offsite {
     struct mos_offsite_work *works;
     struct mos_offsite_errand *errands;
     // One backup is brought back by one at a time.
-    pthread_mutex_t bringing;
+    bool bringing;
 };
 
 // ---- offsite.c ----
@@ -108,7 +108,7 @@ mos_status mos_offsite_source(const mos_settings *settings, const char *from, mo
 
 // ---- record.c: what happens to copies, each change one transaction ----
 
-// Job running, copy uploading.
+// Job running, copy uploading. MOS_FAILED_PRECONDITION where it was deleted meanwhile.
 mos_status mos_offsite_record_begun(mos_offsite *offsite, struct mos_copy *copy, const char *job_id, struct mos_error *error);
 struct mos_offsite_moved {
     const char *job_id;
@@ -141,6 +141,9 @@ struct mos_offsite_end {
     const char *details;
 };
 mos_status mos_offsite_record_end(mos_offsite *offsite, const struct mos_offsite_end *end, struct mos_error *error);
+// The row as it is now takes over what has changed, but for what an order says; nothing changes and MOS_FAILED_PRECONDITION where its
+// status is not `was` any more.
+mos_status mos_offsite_record_change(mos_offsite *offsite, const struct mos_copy *copy, enum mos_copy_status was, struct mos_error *error);
 // A new row, with its objects where they are known.
 mos_status mos_offsite_record_new(mos_offsite *offsite, const struct mos_copy *copy, struct mos_blob objects, struct mos_error *error);
 mos_status mos_offsite_record_job(mos_offsite *offsite, enum mos_job_kind kind, enum mos_job_status status, const char *job_id,
@@ -159,6 +162,8 @@ mos_status mos_offsite_read_objects(mos_offsite *offsite, const char *copy_id, m
 // ---- place.c ----
 
 struct mos_offsite_place *mos_offsite_place_of(mos_offsite *offsite, const char *url);
+// The URL of the primary location, whose copies say whether the backup is to be at this place too; "" for itself.
+const char *mos_offsite_before(const struct mos_offsite_place *place);
 // Nobody else writes there: puts our mark where there is none. MOS_ALREADY_EXISTS, naming the other, where it is another's.
 mos_status mos_offsite_claim(struct mos_offsite_place *place, const struct mos_store_call *call, struct mos_error *error);
 // The mark is ours from now on, whoever's it was.
@@ -194,11 +199,16 @@ int mos_offsite_lock(mos_offsite *offsite, const char *name);
 void mos_offsite_work_begin(mos_offsite *offsite, struct mos_offsite_work *work, const char *job_id);
 void mos_offsite_work_end(mos_offsite *offsite, struct mos_offsite_work *work);
 bool mos_offsite_work_over(void *work);
-// One attempt, to its end. With the place's work held.
-void mos_offsite_attempt(struct mos_offsite_place *place, struct mos_copy *copy);
+// One attempt, to its end. With the place's work held. false where the catalog takes nothing down of it, so that another one at once is of
+// no use.
+bool mos_offsite_attempt(struct mos_offsite_place *place, struct mos_copy *copy);
 // What the backup needs, by the engine; MOS_NOT_FOUND where the repository has no such backup.
 mos_status mos_offsite_ask_objects(mos_offsite *offsite, const char *backup_id, mos_arena *arena, mos_object_list **out,
                                    struct mos_error *error);
+// A copy that was complete once stays with its packs there, where each of them is there or comes from here, also after a prune has
+// rewritten them here: `now` gets those of `old` in the place of its own. For what no list names any more, the cleanup takes away.
+mos_status mos_offsite_keep_packs(struct mos_offsite_place *place, const mos_object_list *old, mos_object_list *now, mos_arena *arena,
+                                  struct mos_error *error);
 void mos_offsite_run_errand(mos_offsite *offsite, struct mos_offsite_errand *errand);
 mos_status mos_offsite_add_errand(mos_offsite *offsite, const char *backup_id, const char *copy_id, const struct mos_offsite_caller *caller,
                                   bool heal, char out_job_id[MOS_ID_TEXT_BYTES], struct mos_error *error);
@@ -212,6 +222,9 @@ mos_status mos_offsite_note_keys(struct mos_offsite_place *place, struct mos_err
 void mos_offsite_send_catalog(struct mos_offsite_place *place);
 // Seals a copy of the catalog beside the data.
 mos_status mos_offsite_keep_catalog(mos_offsite *offsite, struct mos_error *error);
+// Objects that are archived at the place are made ready: asks the provider, and waits.
+mos_status mos_offsite_thaw(struct mos_offsite_place *place, mos_stored_object *const *objects, size_t count,
+                            const struct mos_store_call *call, struct mos_error *error);
 // Backups in the repository that need something of these objects; in the arena.
 mos_status mos_offsite_blast(mos_offsite *offsite, char *const *names, size_t count, mos_arena *arena, char ***out, size_t *out_count,
                              struct mos_error *error);

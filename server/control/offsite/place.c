@@ -21,6 +21,10 @@ struct mos_offsite_place *mos_offsite_place_of(mos_offsite *offsite, const char 
     return NULL;
 }
 
+const char *mos_offsite_before(const struct mos_offsite_place *place) {
+    return place == &place->offsite->places[0] ? "" : place->offsite->places[0].url;
+}
+
 // ---- One writer ----
 
 static void write_mark(const mos_offsite *offsite, struct mos_buffer *out) {
@@ -110,7 +114,7 @@ static mos_status describe(struct mos_offsite_place *place, mos_catalog_session 
     *out = (struct mos_offsite_location){.name = place->name, .provider = place->provider, .url = place->url, .message = ""};
     mos_status status = mos_catalog_count_place_objects(session, place->url, &out->objects, &out->bytes, error);
     if (status == MOS_OK) {
-        status = mos_catalog_oldest_missing(session, place->url, &oldest_ns, error);
+        status = mos_catalog_oldest_missing(session, place->url, mos_offsite_before(place), &oldest_ns, error);
     }
     int64_t lag_ns = oldest_ns ? mos_now_unix_ns() - oldest_ns : 0;
     out->lag_seconds = lag_ns > 0 ? lag_ns / MOS_NS_PER_SECOND : 0;

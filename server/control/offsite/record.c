@@ -82,6 +82,39 @@ static mos_status end_job(mos_catalog_session *session, const struct mos_offsite
 
 // ---- Copies ----
 
+// Who changes a copy has read it a while ago. What was ordered since then holds, and what is deleted stays deleted:
+// MOS_FAILED_PRECONDITION, as where its status is not `was` (0: any) any more.
+static mos_status change_copy(mos_catalog_session *session, const struct mos_copy *copy, int was, struct mos_error *error) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    struct mos_copy now, changed = *copy;
+    mos_status status = mos_catalog_get_copy(session, copy->id, arena, &now, error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    if (now.status == MOS_COPY_DELETED || (was && (int)now.status != was)) {
+        return mos_fail(error, MOS_FAILED_PRECONDITION, "the copy's status is %s meanwhile", mos_copy_status_word(now.status));
+    }
+    changed.retention_days = now.retention_days;
+    changed.policy = now.policy;
+    changed.replicate = now.replicate;
+    return mos_catalog_put_copy(session, &changed, error);
+}
+
+struct copy_change {
+    const struct mos_copy *copy;
+    enum mos_copy_status was;
+};
+
+static mos_status change(mos_catalog_session *session, void *argument, struct mos_error *error) {
+    const struct copy_change *change = argument;
+    return change_copy(session, change->copy, (int)change->was, error);
+}
+
+mos_status mos_offsite_record_change(mos_offsite *offsite, const struct mos_copy *copy, enum mos_copy_status was, struct mos_error *error) {
+    struct copy_change changed = {copy, was};
+    return mos_catalog_write(offsite->options.catalog, change, &changed, error);
+}
+
 struct begun {
     struct mos_copy *copy;
     const char *job_id;
@@ -90,7 +123,7 @@ struct begun {
 static mos_status begun(mos_catalog_session *session, void *argument, struct mos_error *error) {
     const struct begun *change = argument;
     struct job_change job = {MOS_JOB_OFFSITE_UPLOAD, MOS_JOB_RUNNING, change->job_id, change->copy->backup_id, change->copy->created_by};
-    mos_status status = mos_catalog_put_copy(session, change->copy, error);
+    mos_status status = change_copy(session, change->copy, 0, error);
     return status == MOS_OK ? change_job(session, &job, error) : status;
 }
 
@@ -166,7 +199,9 @@ static mos_status note_access(mos_catalog_session *session, const struct mos_off
 
 static mos_status ended(mos_catalog_session *session, void *argument, struct mos_error *error) {
     const struct mos_offsite_end *end = argument;
-    mos_status status = end->copy ? mos_catalog_put_copy(session, end->copy, error) : MOS_OK;
+    mos_status status = end->copy ? change_copy(session, end->copy, 0, error) : MOS_OK;
+    // Deleted meanwhile: the row stays, and the job ends all the same.
+    status = status == MOS_FAILED_PRECONDITION ? MOS_OK : status;
     if (status == MOS_OK && *end->job_id) {
         status = end_job(session, end, error);
     }

@@ -100,6 +100,21 @@ mos_status mos_removal_take(struct mos_removal *removal, const char *name, int64
     return status;
 }
 
+// Of a backup whose copy has failed there may be a newer one there, with the same manifest and keys.
+static mos_status find_newer(struct mos_offsite_place *place, const struct mos_copy *copy, bool *out_any, struct mos_error *error) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
+    struct mos_copy newest;
+    bool found = false;
+    mos_status status = mos_catalog_read_begin(place->offsite->options.catalog, &session, error);
+    if (status == MOS_OK) {
+        status = mos_catalog_find_copy(session, copy->backup_id, place->url, arena, &newest, &found, error);
+    }
+    *out_any = status == MOS_OK && found && strcmp(newest.id, copy->id) != 0 && newest.status != MOS_COPY_DELETED &&
+               newest.status != MOS_COPY_FAILED;
+    return status;
+}
+
 // Manifest and keys of a copy: without them it is none any more.
 static mos_status take_manifest(struct mos_removal *removal, const mos_object_list *list, struct mos_error *error) {
     const mos_stored_object *manifest = list->objects[list->n_objects - 1];
@@ -161,8 +176,12 @@ mos_status mos_removal_copy(struct mos_offsite_place *place, struct mos_copy *co
     struct mos_removal removal = {.place = place, .call = call};
     const mos_object_list *list = NULL;
     struct mos_error cause = {0};
+    bool newer = false;
     mos_status status = mos_offsite_read_objects(offsite, copy->id, arena, &list, error);
-    if (status == MOS_OK && list && list->n_objects > 0) {
+    if (status == MOS_OK) {
+        status = find_newer(place, copy, &newer, error);
+    }
+    if (status == MOS_OK && list && list->n_objects > 0 && !newer) {
         status = take_manifest(&removal, list, error);
     }
     if (status != MOS_OK) {
@@ -177,6 +196,8 @@ mos_status mos_removal_copy(struct mos_offsite_place *place, struct mos_copy *co
     copy->message = "";
     copy->refused = false;
     settle_deletion(offsite, copy, caller, MOS_OK, "");
+    mos_offsite_resolve(offsite, MOS_ALERT_OFFSITE_FAILED, copy->id);
+    mos_offsite_resolve(offsite, MOS_ALERT_RETENTION_VIOLATION, copy->id);
     // What stays behind is what nobody needs: the next cleanup finds it.
     if (list && packs && take_packs(&removal, copy->id, list, &cause) != MOS_OK) {
         mos_log_warning("objects of a deleted copy stay for now", MOS_TEXT("copy", copy->id), MOS_TEXT("reason", cause.message));
@@ -219,6 +240,11 @@ mos_status mos_offsite_delete(mos_offsite *offsite, const char *copy_id, const s
         status = mos_fail(error, MOS_FAILED_PRECONDITION, "the copy is deleted already");
     } else if (status == MOS_OK && !free_now && copy.status != MOS_COPY_COMPLETED && copy.status != MOS_COPY_ARCHIVED) {
         status = mos_fail(error, MOS_FAILED_PRECONDITION, "the copy may be sent any moment; try again when what moves now has ended");
+    }
+    if (status == MOS_OK) {
+        // Whoever has taken the place over knows better what is needed there.
+        status = mos_offsite_claim(place, &call, error);
+        error->status = status = status == MOS_ALREADY_EXISTS ? MOS_FAILED_PRECONDITION : status;
     }
     if (status == MOS_OK) {
         status = mos_removal_copy(place, &copy, caller, free_now, &call, out_freed_bytes, error);

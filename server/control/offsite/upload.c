@@ -10,6 +10,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "control/offsite/offsite_internal.h"
+#include "control/offsite/removal.h"
 
 enum { RECORD_INTERVAL_MS = 250, PLACED_AT_ONCE = 256, LONGEST_PAUSE_SECONDS = 3600 };
 
@@ -82,11 +83,59 @@ static struct mos_blob pack(const mos_object_list *list, mos_arena *arena) {
     return (struct mos_blob){data, size_bytes};
 }
 
+// Whether the place has the object, or gets it from here.
+static bool is_at_hand(mos_catalog_session *session, struct mos_offsite_place *place, const mos_stored_object *object, mos_arena *arena) {
+    struct mos_place_object there;
+    bool found = false;
+    return (mos_catalog_get_place_object(session, place->url, object->name, arena, &there, &found, NULL) == MOS_OK && found &&
+            there.size_bytes == object->size && memcmp(there.sha256, object->sha256.data, sizeof(there.sha256)) == 0) ||
+           mos_offsite_has_local(place->offsite, object);
+}
+
+mos_status mos_offsite_keep_packs(struct mos_offsite_place *place, const mos_object_list *old, mos_object_list *now, mos_arena *arena,
+                                  struct mos_error *error) {
+    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
+    mos_stored_object **objects = mos_arena_array(arena, mos_stored_object *, old->n_objects + now->n_objects);
+    size_t count = 0;
+    mos_status status = mos_catalog_read_begin(place->offsite->options.catalog, &session, error);
+    for (size_t i = 0; i < old->n_objects && status == MOS_OK; i++) {
+        if (mos_removal_is_shared(old->objects[i]->name)) {
+            objects[count++] = old->objects[i];
+            if (!is_at_hand(session, place, old->objects[i], arena)) {
+                return MOS_OK;
+            }
+        }
+    }
+    if (status != MOS_OK) {
+        return status;
+    }
+    for (size_t i = 0; i < now->n_objects; i++) {
+        if (!mos_removal_is_shared(now->objects[i]->name)) {
+            objects[count++] = now->objects[i];
+        }
+    }
+    now->objects = objects;
+    now->n_objects = count;
+    return MOS_OK;
+}
+
+// What a copy that was complete once has there.
+static mos_status keep_old(struct upload *upload, mos_object_list *now, mos_arena *arena, struct mos_error *error) {
+    const mos_object_list *old = NULL;
+    mos_status status =
+        upload->copy->uploaded_at_unix_ns ? mos_offsite_read_objects(upload->offsite, upload->copy->id, arena, &old, error) : MOS_OK;
+    return status == MOS_OK && old ? mos_offsite_keep_packs(upload->place, old, now, arena, error) : status;
+}
+
 // From now on the objects are the copy's, so that nothing takes them away under it.
 static mos_status learn_objects(struct upload *upload, mos_arena *arena, struct mos_error *error) {
     mos_object_list *list;
     mos_status status = mos_offsite_ask_objects(upload->offsite, upload->copy->backup_id, arena, &list, error);
     if (status == MOS_OK) {
+        status = keep_old(upload, list, arena, error);
+        if (status != MOS_OK) {
+            return status;
+        }
         upload->list = list;
         return mos_offsite_put_objects(upload->offsite, upload->copy->id, pack(list, arena), error);
     }
@@ -118,13 +167,15 @@ static mos_status look_up(struct upload *upload, const mos_stored_object *object
     if (status == MOS_OK) {
         status = mos_catalog_get_place_object(session, upload->place->url, object->name, arena, out, &found, error);
     }
-    out->name = object->name;
+    // Known, with nothing new to say.
+    out->name = NULL;
     *out_there = status == MOS_OK && found && out->size_bytes == object->size && memcmp(out->sha256, object->sha256.data, 32) == 0;
     mos_catalog_read_end(session);
     session = NULL;
     if (*out_there && upload->lock_until_ns && out->locked_until_unix_ns < upload->lock_until_ns - upload->offsite->lock_ns / 2) {
         status = mos_store_retain(upload->place->store, object->name, upload->lock_until_ns, call, error);
         out->locked_until_unix_ns = upload->lock_until_ns;
+        out->name = object->name;
     }
     return status;
 }
@@ -159,7 +210,10 @@ static void *send_some(void *argument) {
         while (upload->placed_count == PLACED_AT_ONCE) {
             pthread_cond_wait(&upload->changed, &upload->mutex);
         }
-        upload->placed[upload->placed_count++] = placed;
+        // What was known before is not noted anew: somebody may have found it damaged since then.
+        if (placed.name) {
+            upload->placed[upload->placed_count++] = placed;
+        }
         upload->done_objects++;
         upload->done_bytes += object->size;
         pthread_cond_broadcast(&upload->changed);
@@ -253,7 +307,10 @@ static mos_status send_range(struct upload *upload, size_t begin, size_t end, in
         *error = upload->failure;
         return upload->failure.status;
     }
-    return status == MOS_OK && mos_offsite_work_over(&upload->work) ? mos_fail(error, MOS_CANCELLED, "the copy was broken off") : status;
+    // All of it is there: nothing is broken off any more.
+    return status == MOS_OK && upload->next < end && mos_offsite_work_over(&upload->work)
+               ? mos_fail(error, MOS_CANCELLED, "the copy was broken off")
+               : status;
 }
 
 static bool is_pack(const mos_stored_object *object) {
@@ -334,9 +391,14 @@ static void judge_failed(struct upload *upload, struct mos_copy *copy, const str
     }
 }
 
-static void settle(struct upload *upload, mos_status status, const struct mos_error *error) {
+static bool settle(struct upload *upload, mos_status status, const struct mos_error *error) {
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
-    struct mos_copy copy = *upload->copy;
+    struct mos_copy copy = *upload->copy, now;
+    // How long it is kept may have been ordered while it was sent.
+    if (mos_offsite_read_copy(upload->offsite, copy.id, arena, &now, NULL) == MOS_OK) {
+        copy.retention_days = now.retention_days;
+        copy.policy = now.policy;
+    }
     bool primary = strcmp(upload->place->name, "primary") == 0;
     if (status == MOS_OK) {
         judge_done(upload, &copy, arena);
@@ -357,7 +419,8 @@ static void settle(struct upload *upload, mos_status status, const struct mos_er
                                         .result = status,
                                         .details = copy.message};
     struct mos_error cause = {0};
-    if (mos_offsite_record_end(upload->offsite, &end, &cause) != MOS_OK) {
+    bool recorded = mos_offsite_record_end(upload->offsite, &end, &cause) == MOS_OK;
+    if (!recorded) {
         mos_log_error("what became of a copy could not be recorded", MOS_TEXT("copy", copy.id), MOS_TEXT("reason", cause.message));
     }
     mos_log_info("offsite copy", MOS_TEXT("copy", copy.id), MOS_TEXT("backup", copy.backup_id), MOS_TEXT("location", upload->place->name),
@@ -367,9 +430,10 @@ static void settle(struct upload *upload, mos_status status, const struct mos_er
     } else if (status == MOS_OK) {
         mos_offsite_resolve(upload->offsite, MOS_ALERT_OFFSITE_FAILED, copy.id);
     }
+    return recorded;
 }
 
-void mos_offsite_attempt(struct mos_offsite_place *place, struct mos_copy *copy) {
+bool mos_offsite_attempt(struct mos_offsite_place *place, struct mos_copy *copy) {
     mos_offsite *offsite = place->offsite;
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     struct upload upload = {.offsite = offsite, .place = place, .copy = copy, .mutex = PTHREAD_MUTEX_INITIALIZER};
@@ -380,7 +444,8 @@ void mos_offsite_attempt(struct mos_offsite_place *place, struct mos_copy *copy)
     mos_offsite_work_begin(offsite, &upload.work, job_id);
     upload.work.upload = &upload;
     mos_status status = mos_offsite_record_begun(offsite, copy, job_id, &error);
-    if (status == MOS_OK) {
+    bool recorded = status == MOS_OK;
+    if (recorded) {
         upload.lock_until_ns =
             offsite->lock_ns && mos_store_capabilities_of(place->store)->retention ? mos_now_unix_ns() + offsite->lock_ns : 0;
         // No pack vanishes meanwhile.
@@ -390,14 +455,15 @@ void mos_offsite_attempt(struct mos_offsite_place *place, struct mos_copy *copy)
             status = send_all(&upload, &error);
         }
         mos_close_cleanup(&lock);
-        settle(&upload, status, &error);
+        recorded = settle(&upload, status, &error);
         // What is lost here is no fault of the place.
         bool ours = status == MOS_DATA_LOSS || (upload.hopeless && status == MOS_NOT_FOUND);
         mos_offsite_note_health(place, ours ? MOS_OK : status, error.message);
-    } else {
+    } else if (status != MOS_FAILED_PRECONDITION) {
         mos_log_error("a copy could not be begun", MOS_TEXT("copy", copy->id), MOS_TEXT("reason", error.message));
     }
     mos_offsite_work_end(offsite, &upload.work);
     pthread_cond_destroy(&upload.changed);
     pthread_mutex_destroy(&upload.mutex);
+    return recorded;
 }

@@ -112,7 +112,9 @@ static mos_status send_again(struct check *check, struct mos_copy *copy, struct 
         copy->status = MOS_COPY_RETRYING;
         copy->next_attempt_unix_ns = 0;
         copy->message = mos_arena_printf(check->arena, "%zu of its objects are damaged or gone; they are sent again", check->damaged_count);
-        status = mos_offsite_record_new(offsite, copy, (struct mos_blob){0}, error);
+        status = mos_offsite_record_change(offsite, copy, MOS_COPY_COMPLETED, error);
+        // Deleted while it was read, or being sent again already.
+        status = status == MOS_FAILED_PRECONDITION ? MOS_OK : status;
     }
     mos_offsite_wake(offsite);
     return status;
@@ -128,6 +130,12 @@ static void tell_damage(struct check *check, const struct mos_copy *copy) {
     mos_offsite_raise(offsite, MOS_ALERT_OFFSITE_FAILED, copy->id, copy->backup_id,
                       mos_arena_printf(check->arena, "A copy offsite is damaged: %s", check->out->errors[0]), check->out->hurt_backups,
                       check->out->hurt_count);
+}
+
+static bool is_deleted(mos_offsite *offsite, const char *copy_id) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    struct mos_copy now;
+    return mos_offsite_read_copy(offsite, copy_id, arena, &now, NULL) == MOS_OK && now.status == MOS_COPY_DELETED;
 }
 
 mos_status mos_offsite_verify(mos_offsite *offsite, const char *copy_id, int32_t percent, const struct mos_offsite_caller *caller,
@@ -160,6 +168,9 @@ mos_status mos_offsite_verify(mos_offsite *offsite, const char *copy_id, int32_t
     check.damaged = mos_calloc(list->n_objects, sizeof(char *));
     status = check_all(&check, list, percent, error);
     out->verified_at_unix_ns = mos_now_unix_ns();
+    if (status == MOS_OK && out->faults > 0 && is_deleted(offsite, copy_id)) {
+        status = mos_fail(error, MOS_FAILED_PRECONDITION, "the copy was deleted while it was verified");
+    }
     if (status == MOS_OK && out->faults > 0) {
         tell_damage(&check, &copy);
         status = send_again(&check, &copy, error);
@@ -182,6 +193,8 @@ mos_status mos_offsite_verify(mos_offsite *offsite, const char *copy_id, int32_t
     if (status == MOS_OK && recorded != MOS_OK) {
         return mos_fail(error, recorded, "%s", cause.message);
     }
-    mos_offsite_note_health(place, status, status == MOS_OK ? "" : error->message);
+    // A copy that is gone is no fault of the place.
+    mos_offsite_note_health(place, status == MOS_FAILED_PRECONDITION && out->faults > 0 ? MOS_OK : status,
+                            status == MOS_OK ? "" : error->message);
     return status;
 }

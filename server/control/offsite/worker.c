@@ -20,8 +20,8 @@ static mos_status want_missing(mos_catalog_session *session, void *argument, str
     size_t count = 0;
     bool primary = place == &offsite->places[0];
     const struct mos_offsite_order order = {.replicate = primary && offsite->place_count > 1};
-    mos_status status = mos_catalog_backups_without_copy(session, place->url, primary ? "" : offsite->places[0].url, AT_ONCE, arena,
-                                                         &backups, &count, error);
+    mos_status status =
+        mos_catalog_backups_without_copy(session, place->url, mos_offsite_before(place), AT_ONCE, arena, &backups, &count, error);
     for (size_t i = 0; i < count && status == MOS_OK; i++) {
         char id[MOS_ID_TEXT_BYTES];
         status = mos_offsite_want(session, place, &backups[i], &order, "", id, error);
@@ -36,8 +36,7 @@ static bool any_missing(struct mos_offsite_place *place) {
     size_t count = 0;
     mos_offsite *offsite = place->offsite;
     return mos_catalog_read_begin(offsite->options.catalog, &session, NULL) == MOS_OK &&
-           mos_catalog_backups_without_copy(session, place->url, place == &offsite->places[0] ? "" : offsite->places[0].url, 1, arena,
-                                            &backups, &count, NULL) == MOS_OK &&
+           mos_catalog_backups_without_copy(session, place->url, mos_offsite_before(place), 1, arena, &backups, &count, NULL) == MOS_OK &&
            count > 0;
 }
 
@@ -63,7 +62,7 @@ static void tell_lag(struct mos_offsite_place *place) {
     int64_t oldest_ns = 0;
     char message[256];
     if (mos_catalog_read_begin(place->offsite->options.catalog, &session, NULL) != MOS_OK ||
-        mos_catalog_oldest_missing(session, place->url, &oldest_ns, NULL) != MOS_OK) {
+        mos_catalog_oldest_missing(session, place->url, mos_offsite_before(place), &oldest_ns, NULL) != MOS_OK) {
         return;
     }
     mos_catalog_read_end(session);
@@ -116,7 +115,8 @@ void *mos_offsite_place_main(void *argument) {
         pthread_mutex_lock(&place->work);
         bool any = take_due(place, arena, &copy, &next_ns);
         if (any) {
-            mos_offsite_attempt(place, &copy);
+            any = mos_offsite_attempt(place, &copy);
+            next_ns = 0;
         } else {
             look_after(place);
         }

@@ -105,7 +105,7 @@ MOS_TEST(what_should_be_there_and_is_not_is_found) {
     CU_ASSERT_EQUAL_FATAL(count, 2);
     CU_ASSERT_STRING_EQUAL(backups[0].id, a);
     CU_ASSERT_STRING_EQUAL(backups[1].id, c);
-    MOS_ASSERT_OK(mos_catalog_oldest_missing(session, PLACE, &oldest, &fixture.error), &fixture.error);
+    MOS_ASSERT_OK(mos_catalog_oldest_missing(session, PLACE, "", &oldest, &fixture.error), &fixture.error);
     CU_ASSERT_EQUAL(oldest, 10);
     mos_catalog_read_end(session);
     // Deleted there it stays deleted; one that waits is still missing; one that is not to be replicated is not wanted elsewhere.
@@ -115,11 +115,16 @@ MOS_TEST(what_should_be_there_and_is_not_is_found) {
     MOS_ASSERT_OK(mos_catalog_backups_without_copy(session, PLACE, "", 10, fixture.arena, &backups, &count, &fixture.error),
                   &fixture.error);
     CU_ASSERT_EQUAL(count, 0);
-    MOS_ASSERT_OK(mos_catalog_oldest_missing(session, PLACE, &oldest, &fixture.error), &fixture.error);
+    MOS_ASSERT_OK(mos_catalog_oldest_missing(session, PLACE, "", &oldest, &fixture.error), &fixture.error);
     CU_ASSERT_EQUAL(oldest, 30);
     MOS_ASSERT_OK(mos_catalog_backups_without_copy(session, OTHER, PLACE, 10, fixture.arena, &backups, &count, &fixture.error),
                   &fixture.error);
     CU_ASSERT_EQUAL(count, 0);
+    // Nor is it missed there.
+    MOS_ASSERT_OK(mos_catalog_oldest_missing(session, OTHER, PLACE, &oldest, &fixture.error), &fixture.error);
+    CU_ASSERT_EQUAL(oldest, 0);
+    MOS_ASSERT_OK(mos_catalog_oldest_missing(session, OTHER, "", &oldest, &fixture.error), &fixture.error);
+    CU_ASSERT_EQUAL(oldest, 10);
     mos_catalog_read_end(session);
     fixture_close(&fixture);
 }
@@ -135,7 +140,7 @@ MOS_TEST(a_copy_without_its_backup_needs_its_key) {
     int64_t count;
     put_committed(&fixture, a, 1, false);
     put_copy(&fixture, (struct mos_copy){.backup_id = a, .status = MOS_COPY_COMPLETED});
-    put_copy(&fixture, (struct mos_copy){.backup_id = b, .status = MOS_COPY_COMPLETED});
+    const char *copy_id = put_copy(&fixture, (struct mos_copy){.backup_id = b, .status = MOS_COPY_COMPLETED});
     const char *const names[] = {"keys/11111111-1111-4111-8111-111111111111/1", "keys/22222222-2222-4222-8222-222222222222/12"};
     for (int i = 0; i < 2; i++) {
         MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, put_key_now, (void *)names[i], &fixture.error), &fixture.error);
@@ -149,6 +154,17 @@ MOS_TEST(a_copy_without_its_backup_needs_its_key) {
     }
     MOS_ASSERT_OK(mos_catalog_count_lone_copies(session, 12, &count, &fixture.error), &fixture.error);
     CU_ASSERT_EQUAL(count, 1);
+    mos_catalog_read_end(session);
+    // One that is being sent again will be whole again, and needs it then.
+    put_copy(&fixture, (struct mos_copy){.id = copy_id, .backup_id = b, .status = MOS_COPY_RETRYING});
+    session = fixture_read(&fixture);
+    MOS_ASSERT_OK(mos_catalog_count_lone_copies(session, 12, &count, &fixture.error), &fixture.error);
+    CU_ASSERT_EQUAL(count, 1);
+    mos_catalog_read_end(session);
+    put_copy(&fixture, (struct mos_copy){.id = copy_id, .backup_id = b, .status = MOS_COPY_DELETED});
+    session = fixture_read(&fixture);
+    MOS_ASSERT_OK(mos_catalog_count_lone_copies(session, 12, &count, &fixture.error), &fixture.error);
+    CU_ASSERT_EQUAL(count, 0);
     mos_catalog_read_end(session);
     fixture_close(&fixture);
 }

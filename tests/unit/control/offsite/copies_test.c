@@ -1,0 +1,555 @@
+// What happens to copies, over a store in memory and a catalog, without an engine.
+#include "common/clock.h"
+#include "control/catalog/alerts.h"
+#include "control/catalog/catalog_internal.h"
+#include "control/catalog/sql.h"
+#include "control/offsite/hash.h"
+#include "control/offsite/removal.h"
+#include "unit/control/catalog/fixture.h"
+
+#define DAY_NS (INT64_C(86400) * MOS_NS_PER_SECOND)
+#define A "11111111-1111-4111-8111-111111111111"
+#define B "22222222-2222-4222-8222-222222222222"
+#define PACK_A "packs/aa/aaaa"
+#define PACK_SHARED "packs/bb/bbbb"
+#define KEY_A "keys/" A "/1"
+#define KEY_B "keys/" B "/1"
+#define MANIFEST_A "backups/" A
+#define MANIFEST_B "backups/" B
+
+struct scene {
+    struct catalog_fixture fixture;
+    mos_offsite offsite;
+    struct mos_offsite_place *place;
+    // Called right before the operation, once.
+    enum mos_store_operation operation;
+    void (*meanwhile)(struct scene *scene);
+    int deletions;
+};
+
+static const struct mos_offsite_caller caller = {"somebody", "127.0.0.1"};
+
+static mos_status look_on(void *argument, enum mos_store_operation operation, const char *name, bool done, int64_t moved_bytes,
+                          struct mos_error *error) {
+    struct scene *scene = argument;
+    (void)name;
+    (void)moved_bytes;
+    (void)error;
+    scene->deletions += !done && operation == MOS_STORE_DELETE;
+    if (!done && scene->meanwhile && operation == scene->operation) {
+        void (*meanwhile)(struct scene *) = scene->meanwhile;
+        scene->meanwhile = NULL;
+        meanwhile(scene);
+    }
+    return MOS_OK;
+}
+
+static void scene_open(struct scene *scene) {
+    *scene = (struct scene){.place = &scene->offsite.places[0]};
+    fixture_open(&scene->fixture);
+    const struct mos_store_options options = {.provider = MOS_STORE_MEMORY};
+    const struct mos_store_fault fault = {.decide = look_on, .argument = scene};
+    mos_store *store;
+    MOS_ASSERT_OK(mos_store_open(&store, &options, &scene->fixture.error), &scene->fixture.error);
+    store = mos_store_with_faults(store, &fault);
+    scene->offsite = (mos_offsite){.options = {.catalog = scene->fixture.catalog, .repository = mos_test_directory()},
+                                   .place_count = 1,
+                                   .server_id = "33333333-3333-4333-8333-333333333333",
+                                   .repository_id = "00000000000000000000000000000000"};
+    *scene->place = (struct mos_offsite_place){
+        .offsite = &scene->offsite, .name = "primary", .provider = 2, .url = "memory:", .store = store, .bare = store};
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&scene->offsite.news, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&scene->offsite.mutex, NULL);
+    pthread_mutex_init(&scene->place->work, NULL);
+}
+
+static void scene_close(struct scene *scene) {
+    mos_store_close(scene->place->store);
+    pthread_mutex_destroy(&scene->place->work);
+    pthread_mutex_destroy(&scene->offsite.mutex);
+    pthread_cond_destroy(&scene->offsite.news);
+    fixture_close(&scene->fixture);
+}
+
+static void put_object(struct scene *scene, const char *name) {
+    struct mos_store_source source = {.data = name, .size_bytes = (int64_t)strlen(name)};
+    mos_store_sha256(name, strlen(name), source.sha256);
+    MOS_ASSERT_OK(mos_store_put(scene->place->store, name, &source, NULL, NULL, NULL, &scene->fixture.error), &scene->fixture.error);
+}
+
+static bool is_there(struct scene *scene, const char *name) {
+    struct mos_store_object object;
+    return mos_store_head(scene->place->store, name, &object, NULL, NULL) == MOS_OK;
+}
+
+static enum mos_store_state state_of(struct scene *scene, const char *name) {
+    struct mos_store_object object = {0};
+    MOS_ASSERT_OK(mos_store_head(scene->place->store, name, &object, NULL, &scene->fixture.error), &scene->fixture.error);
+    return object.state;
+}
+
+static mos_object_list list_of(struct scene *scene, size_t count, const char *const *names) {
+    mos_object_list list = MOSAAJII__ENGINE__V1__BACKUP_OBJECTS__INIT;
+    list.objects = mos_arena_array(scene->fixture.arena, mos_stored_object *, count);
+    for (size_t i = 0; i < count; i++) {
+        mos_stored_object *object = mos_arena_alloc(scene->fixture.arena, sizeof(*object));
+        uint8_t *digest = mos_arena_alloc(scene->fixture.arena, MOS_STORE_HASH_BYTES);
+        mosaajii__engine__v1__stored_object__init(object);
+        mos_store_sha256(names[i], strlen(names[i]), digest);
+        object->name = (char *)names[i];
+        object->size = (int64_t)strlen(names[i]);
+        object->sha256 = (ProtobufCBinaryData){.data = digest, .len = MOS_STORE_HASH_BYTES};
+        list.objects[list.n_objects++] = object;
+    }
+    return list;
+}
+
+// A copy with its list of objects, all of which are put where they are not there yet.
+static struct mos_copy put_copy(struct scene *scene, struct mos_copy copy, size_t count, const char *const *names) {
+    char *id = mos_arena_alloc(scene->fixture.arena, MOS_ID_TEXT_BYTES);
+    mos_object_list list = list_of(scene, count, names);
+    mos_id_new(id);
+    copy.id = id;
+    copy.place = scene->place->url;
+    copy.provider = scene->place->provider;
+    copy.created_by = copy.checksum = copy.message = "";
+    copy.policy = copy.policy ? copy.policy : "";
+    for (size_t i = 0; i < count; i++) {
+        put_object(scene, names[i]);
+    }
+    size_t size_bytes = mosaajii__engine__v1__backup_objects__get_packed_size(&list);
+    uint8_t *data = mos_arena_alloc(scene->fixture.arena, size_bytes + 1);
+    mosaajii__engine__v1__backup_objects__pack(&list, data);
+    MOS_ASSERT_OK(mos_offsite_record_new(&scene->offsite, &copy, (struct mos_blob){data, size_bytes}, &scene->fixture.error),
+                  &scene->fixture.error);
+    return copy;
+}
+
+static const char *const objects_a[] = {PACK_A, PACK_SHARED, KEY_A, MANIFEST_A};
+static const char *const objects_b[] = {PACK_SHARED, KEY_B, MANIFEST_B};
+
+static struct mos_copy read_copy(struct scene *scene, const char *id) {
+    struct mos_copy copy = {0};
+    MOS_ASSERT_OK(mos_offsite_read_copy(&scene->offsite, id, scene->fixture.arena, &copy, &scene->fixture.error), &scene->fixture.error);
+    return copy;
+}
+
+static struct mos_alert find_alert(struct scene *scene, const char *cause, bool *out_found) {
+    struct mos_alert alert = {0};
+    mos_catalog_session *session = fixture_read(&scene->fixture);
+    MOS_ASSERT_OK(mos_catalog_find_alert(session, cause, scene->fixture.arena, &alert, out_found, &scene->fixture.error),
+                  &scene->fixture.error);
+    mos_catalog_read_end(session);
+    return alert;
+}
+
+// ---- Deleting ----
+
+MOS_TEST(deleting_a_copy_that_failed_spares_the_one_after_it) {
+    struct scene scene;
+    scene_open(&scene);
+    struct mos_copy failed = put_copy(&scene, (struct mos_copy){.backup_id = A, .status = MOS_COPY_FAILED}, 4, objects_a);
+    put_copy(&scene, (struct mos_copy){.backup_id = A, .status = MOS_COPY_COMPLETED}, 4, objects_a);
+    int64_t freed = 0;
+    bool pending = false;
+    MOS_ASSERT_OK(mos_offsite_delete(&scene.offsite, failed.id, &caller, &freed, &pending, &scene.fixture.error), &scene.fixture.error);
+    CU_ASSERT_EQUAL(read_copy(&scene, failed.id).status, MOS_COPY_DELETED);
+    for (size_t i = 0; i < 4; i++) {
+        CU_ASSERT(is_there(&scene, objects_a[i]));
+    }
+    CU_ASSERT_EQUAL(freed, 0);
+    scene_close(&scene);
+}
+
+MOS_TEST(what_was_told_of_a_copy_ends_with_it) {
+    static const enum mos_alert_type types[] = {MOS_ALERT_OFFSITE_FAILED, MOS_ALERT_RETENTION_VIOLATION};
+    struct scene scene;
+    scene_open(&scene);
+    struct mos_copy copy = put_copy(&scene, (struct mos_copy){.backup_id = A, .status = MOS_COPY_COMPLETED}, 4, objects_a);
+    for (size_t i = 0; i < 2; i++) {
+        mos_offsite_raise(&scene.offsite, types[i], copy.id, A, "something is wrong with it", NULL, 0);
+    }
+    int64_t freed = 0;
+    bool pending = false;
+    MOS_ASSERT_OK(mos_offsite_delete(&scene.offsite, copy.id, &caller, &freed, &pending, &scene.fixture.error), &scene.fixture.error);
+    for (size_t i = 0; i < 2; i++) {
+        bool found = true;
+        char cause[128];
+        snprintf(cause, sizeof(cause), "offsite:%d:%s", (int)types[i], copy.id);
+        find_alert(&scene, cause, &found);
+        CU_ASSERT(!found);
+    }
+    scene_close(&scene);
+}
+
+MOS_TEST(deleting_takes_what_no_other_copy_needs) {
+    struct scene scene;
+    scene_open(&scene);
+    struct mos_copy first = put_copy(&scene, (struct mos_copy){.backup_id = A, .status = MOS_COPY_COMPLETED}, 4, objects_a);
+    put_copy(&scene, (struct mos_copy){.backup_id = B, .status = MOS_COPY_COMPLETED}, 3, objects_b);
+    int64_t freed = 0;
+    bool pending = false;
+    MOS_ASSERT_OK(mos_offsite_delete(&scene.offsite, first.id, &caller, &freed, &pending, &scene.fixture.error), &scene.fixture.error);
+    CU_ASSERT(!is_there(&scene, MANIFEST_A) && !is_there(&scene, KEY_A) && !is_there(&scene, PACK_A));
+    CU_ASSERT(is_there(&scene, PACK_SHARED) && is_there(&scene, KEY_B) && is_there(&scene, MANIFEST_B));
+    CU_ASSERT_EQUAL(freed, (int64_t)strlen(MANIFEST_A KEY_A PACK_A));
+    scene_close(&scene);
+}
+
+MOS_TEST(nothing_is_deleted_where_another_server_writes) {
+    struct scene scene;
+    scene_open(&scene);
+    struct mos_copy copy = put_copy(&scene, (struct mos_copy){.backup_id = A, .status = MOS_COPY_COMPLETED}, 4, objects_a);
+    put_object(&scene, "writer");
+    int64_t freed = 0;
+    bool pending = false;
+    CU_ASSERT_EQUAL(mos_offsite_delete(&scene.offsite, copy.id, &caller, &freed, &pending, &scene.fixture.error), MOS_FAILED_PRECONDITION);
+    CU_ASSERT_PTR_NOT_NULL(strstr(scene.fixture.error.message, "another server"));
+    CU_ASSERT_EQUAL(read_copy(&scene, copy.id).status, MOS_COPY_COMPLETED);
+    CU_ASSERT_EQUAL(scene.deletions, 0);
+    scene_close(&scene);
+}
+
+// ---- Two who change one copy ----
+
+static void delete_all(struct scene *scene) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    struct mos_copies copies;
+    MOS_ASSERT_OK(mos_removal_copies(scene->place, arena, &copies, &scene->fixture.error), &scene->fixture.error);
+    for (size_t i = 0; i < copies.count; i++) {
+        struct mos_copy copy = copies.copies[i];
+        copy.status = MOS_COPY_DELETED;
+        const struct mos_offsite_end end = {.copy = &copy, .job_id = "", .caller = &caller, .details = ""};
+        MOS_ASSERT_OK(mos_offsite_record_end(&scene->offsite, &end, &scene->fixture.error), &scene->fixture.error);
+    }
+}
+
+MOS_TEST(a_copy_deleted_while_it_is_looked_after_stays_deleted) {
+    struct scene scene;
+    scene_open(&scene);
+    struct mos_copy copy = put_copy(&scene, (struct mos_copy){.backup_id = A, .status = MOS_COPY_COMPLETED}, 4, objects_a);
+    scene.offsite.lock_ns = DAY_NS;
+    scene.operation = MOS_STORE_RETAIN;
+    scene.meanwhile = delete_all;
+    mos_offsite_tidy(scene.place);
+    CU_ASSERT_PTR_NULL(scene.meanwhile);
+    CU_ASSERT_EQUAL(read_copy(&scene, copy.id).status, MOS_COPY_DELETED);
+    scene_close(&scene);
+}
+
+static void really_delete(struct scene *scene) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    struct mos_copies copies;
+    int64_t freed = 0;
+    bool pending = false;
+    MOS_ASSERT_OK(mos_removal_copies(scene->place, arena, &copies, &scene->fixture.error), &scene->fixture.error);
+    MOS_ASSERT_OK(mos_offsite_delete(&scene->offsite, copies.copies[0].id, &caller, &freed, &pending, &scene->fixture.error),
+                  &scene->fixture.error);
+}
+
+static bool never(void *argument) {
+    (void)argument;
+    return false;
+}
+
+MOS_TEST(a_copy_deleted_while_it_is_verified_is_not_damaged) {
+    struct scene scene;
+    scene_open(&scene);
+    struct mos_offsite_verification found;
+    struct mos_copy copy = put_copy(&scene, (struct mos_copy){.backup_id = A, .status = MOS_COPY_COMPLETED}, 4, objects_a);
+    scene.operation = MOS_STORE_HEAD;
+    scene.meanwhile = really_delete;
+    CU_ASSERT_EQUAL(
+        mos_offsite_verify(&scene.offsite, copy.id, 100, &caller, never, NULL, scene.fixture.arena, &found, &scene.fixture.error),
+        MOS_FAILED_PRECONDITION);
+    CU_ASSERT_PTR_NOT_NULL(strstr(scene.fixture.error.message, "deleted while it was verified"));
+    CU_ASSERT_EQUAL(read_copy(&scene, copy.id).status, MOS_COPY_DELETED);
+    int64_t alerts = 1;
+    mos_catalog_session *session = fixture_read(&scene.fixture);
+    MOS_ASSERT_OK(mos_catalog_count_open_alerts(session, &alerts, &scene.fixture.error), &scene.fixture.error);
+    CU_ASSERT_EQUAL(alerts, 0);
+    mos_catalog_read_end(session);
+    scene_close(&scene);
+}
+
+MOS_TEST(a_deleted_copy_is_not_sent) {
+    struct scene scene;
+    scene_open(&scene);
+    char job_id[MOS_ID_TEXT_BYTES];
+    struct mos_copy copy = put_copy(&scene, (struct mos_copy){.backup_id = A, .status = MOS_COPY_RETRYING}, 4, objects_a);
+    delete_all(&scene);
+    mos_id_new(job_id);
+    CU_ASSERT_EQUAL(mos_offsite_record_begun(&scene.offsite, &copy, job_id, &scene.fixture.error), MOS_FAILED_PRECONDITION);
+    CU_ASSERT_EQUAL(read_copy(&scene, copy.id).status, MOS_COPY_DELETED);
+    scene_close(&scene);
+}
+
+MOS_TEST(what_is_ordered_while_a_copy_is_sent_holds) {
+    struct scene scene;
+    scene_open(&scene);
+    char job_id[MOS_ID_TEXT_BYTES];
+    struct mos_copy copy =
+        put_copy(&scene, (struct mos_copy){.backup_id = A, .status = MOS_COPY_PENDING, .policy = "weekly_90"}, 4, objects_a);
+    mos_id_new(job_id);
+    MOS_ASSERT_OK(mos_offsite_record_begun(&scene.offsite, &copy, job_id, &scene.fixture.error), &scene.fixture.error);
+    fixture_put_backup(&scene.fixture, (struct mos_backup){.id = A,
+                                                           .name = "n",
+                                                           .type = MOS_BACKUP_FILES,
+                                                           .status = MOS_BACKUP_COMPLETED,
+                                                           .created_at_unix_ns = 1,
+                                                           .completed_at_unix_ns = 1,
+                                                           .encrypted_checksum = "aa"});
+    const struct mos_offsite_order order = {.backup_id = A, .retention_days = 3650};
+    char id[MOS_ID_TEXT_BYTES];
+    MOS_ASSERT_OK(mos_offsite_upload(&scene.offsite, &order, &caller, id, &scene.fixture.error), &scene.fixture.error);
+    CU_ASSERT_STRING_EQUAL(id, copy.id);
+    copy.status = MOS_COPY_COMPLETED;
+    const struct mos_offsite_end end = {
+        .copy = &copy, .job_id = job_id, .job_status = MOS_JOB_SUCCEEDED, .message = "", .caller = &caller, .details = ""};
+    MOS_ASSERT_OK(mos_offsite_record_end(&scene.offsite, &end, &scene.fixture.error), &scene.fixture.error);
+    struct mos_copy now = read_copy(&scene, copy.id);
+    CU_ASSERT_EQUAL(now.status, MOS_COPY_COMPLETED);
+    CU_ASSERT_EQUAL(now.retention_days, 3650);
+    CU_ASSERT_STRING_EQUAL(now.policy, "");
+    scene_close(&scene);
+}
+
+// ---- Archive ----
+
+static mos_status change_policy(mos_catalog_session *session, void *policy, struct mos_error *error) {
+    return mos_catalog_update_policy(session, policy, error);
+}
+
+static void archive_first(struct scene *scene, struct mos_copy *out) {
+    struct mos_offsite_policy policy = {"weekly_90", 90, 1};
+    MOS_ASSERT_OK(mos_catalog_write(scene->fixture.catalog, change_policy, &policy, &scene->fixture.error), &scene->fixture.error);
+    *out = put_copy(
+        scene,
+        (struct mos_copy){
+            .backup_id = A, .status = MOS_COPY_COMPLETED, .uploaded_at_unix_ns = mos_now_unix_ns() - 2 * DAY_NS, .policy = "weekly_90"},
+        4, objects_a);
+    put_copy(scene, (struct mos_copy){.backup_id = B, .status = MOS_COPY_COMPLETED, .uploaded_at_unix_ns = mos_now_unix_ns()}, 3,
+             objects_b);
+    mos_offsite_tidy(scene->place);
+}
+
+MOS_TEST(an_old_copy_is_archived_with_its_packs_alone) {
+    struct scene scene;
+    scene_open(&scene);
+    struct mos_copy copy;
+    archive_first(&scene, &copy);
+    CU_ASSERT_EQUAL(read_copy(&scene, copy.id).status, MOS_COPY_ARCHIVED);
+    CU_ASSERT_EQUAL(state_of(&scene, PACK_A), MOS_STORE_ARCHIVED);
+    CU_ASSERT_EQUAL(state_of(&scene, PACK_SHARED), MOS_STORE_ARCHIVED);
+    CU_ASSERT_EQUAL(state_of(&scene, KEY_A), MOS_STORE_READY);
+    CU_ASSERT_EQUAL(state_of(&scene, MANIFEST_A), MOS_STORE_READY);
+    scene_close(&scene);
+}
+
+MOS_TEST(a_pack_that_an_older_copy_took_along_is_thawed) {
+    struct scene scene;
+    scene_open(&scene);
+    struct mos_copy copy;
+    archive_first(&scene, &copy);
+    CU_ASSERT_EQUAL(state_of(&scene, PACK_SHARED), MOS_STORE_ARCHIVED);
+    mos_object_list list = list_of(&scene, 3, objects_b);
+    const struct mos_store_call call = {.over = mos_offsite_over, .argument = &scene.offsite};
+    MOS_ASSERT_OK(mos_offsite_thaw(scene.place, list.objects, list.n_objects, &call, &scene.fixture.error), &scene.fixture.error);
+    CU_ASSERT_EQUAL(state_of(&scene, PACK_SHARED), MOS_STORE_READY);
+    CU_ASSERT_EQUAL(state_of(&scene, PACK_A), MOS_STORE_ARCHIVED);
+    scene_close(&scene);
+}
+
+// ---- What a provider refuses ----
+
+MOS_TEST(a_deletion_that_is_refused_is_told_once) {
+    struct scene scene;
+    scene_open(&scene);
+    struct mos_copy copy = put_copy(
+        &scene,
+        (struct mos_copy){
+            .backup_id = A, .status = MOS_COPY_COMPLETED, .uploaded_at_unix_ns = mos_now_unix_ns() - 3 * DAY_NS, .retention_days = 1},
+        4, objects_a);
+    MOS_ASSERT_OK(mos_store_retain(scene.place->store, MANIFEST_A, mos_now_unix_ns() + DAY_NS, NULL, &scene.fixture.error),
+                  &scene.fixture.error);
+    for (int i = 0; i < 2; i++) {
+        mos_offsite_tidy(scene.place);
+        CU_ASSERT_EQUAL(scene.deletions, 1);
+    }
+    struct mos_copy now = read_copy(&scene, copy.id);
+    CU_ASSERT_EQUAL(now.status, MOS_COPY_COMPLETED);
+    CU_ASSERT(now.refused);
+    CU_ASSERT_PTR_NOT_NULL(strstr(now.message, "is locked until"));
+    bool found = false;
+    char cause[128];
+    snprintf(cause, sizeof(cause), "offsite:%d:%s", (int)MOS_ALERT_RETENTION_VIOLATION, copy.id);
+    CU_ASSERT_EQUAL(find_alert(&scene, cause, &found).count, 1);
+    CU_ASSERT(found);
+    struct mos_copy_access *entries;
+    size_t count = 0;
+    mos_catalog_session *session = fixture_read(&scene.fixture);
+    MOS_ASSERT_OK(mos_catalog_list_access(session, copy.id, 10, scene.fixture.arena, &entries, &count, &scene.fixture.error),
+                  &scene.fixture.error);
+    CU_ASSERT_EQUAL_FATAL(count, 1);
+    CU_ASSERT(!entries[0].success);
+    mos_catalog_read_end(session);
+    scene_close(&scene);
+}
+
+// ---- Lag ----
+
+static void stop_soon(struct scene *scene) {
+    atomic_store(&scene->offsite.stopping, true);
+}
+
+// One round of the place's thread, which ends with the probe.
+static void run_once(struct scene *scene) {
+    atomic_store(&scene->offsite.stopping, false);
+    scene->place->checked_at_ns = 0;
+    scene->place->next_tidy_ns = INT64_MAX;
+    scene->operation = MOS_STORE_LIST;
+    scene->meanwhile = stop_soon;
+    mos_offsite_place_main(scene->place);
+    CU_ASSERT_PTR_NULL(scene->meanwhile);
+}
+
+MOS_TEST(copies_that_wait_for_hours_are_told) {
+    struct scene scene;
+    scene_open(&scene);
+    int64_t made_ns = mos_now_unix_ns() - DAY_NS / 4;
+    fixture_put_backup(&scene.fixture, (struct mos_backup){.id = A,
+                                                           .name = "n",
+                                                           .type = MOS_BACKUP_FILES,
+                                                           .status = MOS_BACKUP_COMPLETED,
+                                                           .created_at_unix_ns = made_ns,
+                                                           .completed_at_unix_ns = made_ns,
+                                                           .encrypted_checksum = "aa"});
+    struct mos_copy copy =
+        put_copy(&scene, (struct mos_copy){.backup_id = A, .status = MOS_COPY_RETRYING, .next_attempt_unix_ns = mos_now_unix_ns() + DAY_NS},
+                 4, objects_a);
+    char cause[128];
+    snprintf(cause, sizeof(cause), "offsite:%d:%s", (int)MOS_ALERT_REPLICATION_LAG, scene.place->url);
+    bool found = false;
+    run_once(&scene);
+    CU_ASSERT_PTR_NOT_NULL(strstr(find_alert(&scene, cause, &found).message, "6 hours"));
+    CU_ASSERT(found);
+    copy.status = MOS_COPY_COMPLETED;
+    MOS_ASSERT_OK(mos_offsite_record_new(&scene.offsite, &copy, (struct mos_blob){0}, &scene.fixture.error), &scene.fixture.error);
+    run_once(&scene);
+    find_alert(&scene, cause, &found);
+    CU_ASSERT(!found);
+    scene_close(&scene);
+}
+
+// ---- Fetches ----
+
+MOS_TEST(a_fetch_that_waits_is_cancelled) {
+    struct scene scene;
+    scene_open(&scene);
+    struct mos_copy copy = put_copy(&scene, (struct mos_copy){.backup_id = A, .status = MOS_COPY_COMPLETED}, 4, objects_a);
+    char job_id[MOS_ID_TEXT_BYTES], other_id[MOS_ID_TEXT_BYTES];
+    MOS_ASSERT_OK(mos_offsite_fetch(&scene.offsite, copy.id, &caller, job_id, &scene.fixture.error), &scene.fixture.error);
+    MOS_ASSERT_OK(mos_offsite_fetch(&scene.offsite, copy.id, &caller, other_id, &scene.fixture.error), &scene.fixture.error);
+    MOS_ASSERT_OK(mos_offsite_cancel(&scene.offsite, job_id, &scene.fixture.error), &scene.fixture.error);
+    CU_ASSERT_EQUAL(mos_offsite_cancel(&scene.offsite, job_id, &scene.fixture.error), MOS_NOT_FOUND);
+    struct mos_job job;
+    mos_catalog_session *session = fixture_read(&scene.fixture);
+    MOS_ASSERT_OK(mos_catalog_get_job(session, job_id, scene.fixture.arena, &job, &scene.fixture.error), &scene.fixture.error);
+    CU_ASSERT_EQUAL(job.status, MOS_JOB_CANCELLED);
+    MOS_ASSERT_OK(mos_catalog_get_job(session, other_id, scene.fixture.arena, &job, &scene.fixture.error), &scene.fixture.error);
+    CU_ASSERT_EQUAL(job.status, MOS_JOB_PENDING);
+    mos_catalog_read_end(session);
+    struct mos_offsite_errand *left = scene.offsite.errands;
+    CU_ASSERT(left && strcmp(left->job_id, other_id) == 0 && !left->next);
+    free(left);
+    scene_close(&scene);
+}
+
+static bool called_off(void *argument) {
+    (void)argument;
+    return true;
+}
+
+MOS_TEST(who_waits_for_another_backup_to_come_back_can_be_called_off) {
+    struct scene scene;
+    scene_open(&scene);
+    char job_id[MOS_ID_TEXT_BYTES];
+    put_copy(&scene, (struct mos_copy){.backup_id = A, .status = MOS_COPY_COMPLETED}, 4, objects_a);
+    mos_id_new(job_id);
+    // Another backup comes back, for as long as it takes.
+    scene.offsite.bringing = true;
+    CU_ASSERT_EQUAL(mos_offsite_bring(&scene.offsite, A, job_id, called_off, NULL, &scene.fixture.error), MOS_CANCELLED);
+    CU_ASSERT(scene.offsite.bringing);
+    scene_close(&scene);
+}
+
+MOS_TEST(a_backup_that_was_deleted_is_not_healed) {
+    struct scene scene;
+    scene_open(&scene);
+    char job_id[MOS_ID_TEXT_BYTES];
+    put_copy(&scene, (struct mos_copy){.backup_id = A, .status = MOS_COPY_COMPLETED}, 4, objects_a);
+    MOS_ASSERT_OK(mos_offsite_add_errand(&scene.offsite, A, "", &caller, true, job_id, &scene.fixture.error), &scene.fixture.error);
+    struct mos_offsite_errand *errand = scene.offsite.errands;
+    mos_offsite_run_errand(&scene.offsite, errand);
+    free(errand);
+    char path[4200];
+    snprintf(path, sizeof(path), "%s/" MANIFEST_A, scene.offsite.options.repository);
+    CU_ASSERT_EQUAL(access(path, F_OK), -1);
+    struct mos_job job;
+    mos_catalog_session *session = fixture_read(&scene.fixture);
+    MOS_ASSERT_OK(mos_catalog_get_job(session, job_id, scene.fixture.arena, &job, &scene.fixture.error), &scene.fixture.error);
+    CU_ASSERT_EQUAL(job.status, MOS_JOB_FAILED);
+    CU_ASSERT_PTR_NOT_NULL(strstr(job.message, "Not healed"));
+    mos_catalog_read_end(session);
+    scene_close(&scene);
+}
+
+// ---- A catalog that takes nothing down ----
+
+static mos_status lose_copies(mos_catalog_session *session, void *unused, struct mos_error *error) {
+    (void)unused;
+    return mos_sql_run(session->db,
+                       "CREATE TRIGGER no_upload BEFORE UPDATE OF status ON offsite_copies BEGIN SELECT RAISE(ABORT, 'full'); END", error);
+}
+
+MOS_TEST(a_catalog_that_is_full_is_not_asked_again_at_once) {
+    struct scene scene;
+    scene_open(&scene);
+    struct mos_copy copy = put_copy(&scene, (struct mos_copy){.backup_id = A, .status = MOS_COPY_PENDING}, 4, objects_a);
+    MOS_ASSERT_OK(mos_catalog_write(scene.fixture.catalog, lose_copies, NULL, &scene.fixture.error), &scene.fixture.error);
+    CU_ASSERT(!mos_offsite_attempt(scene.place, &copy));
+    CU_ASSERT_EQUAL(read_copy(&scene, copy.id).status, MOS_COPY_PENDING);
+    scene_close(&scene);
+}
+
+// ---- Sending again ----
+
+MOS_TEST(a_copy_that_is_sent_again_stays_with_the_packs_it_has) {
+    static const char *const rewritten[] = {"packs/cc/cccc", "moved/aaaa", "keys/" A "/2", MANIFEST_A};
+    static const char *const kept[] = {PACK_A, PACK_SHARED, "keys/" A "/2", MANIFEST_A};
+    struct scene scene;
+    scene_open(&scene);
+    mos_object_list old = list_of(&scene, 4, objects_a), now = list_of(&scene, 4, rewritten);
+    struct mos_place_object there = {.name = PACK_A, .size_bytes = old.objects[0]->size};
+    memcpy(there.sha256, old.objects[0]->sha256.data, sizeof(there.sha256));
+    MOS_ASSERT_OK(mos_offsite_put_place_object(scene.place, &there, &scene.fixture.error), &scene.fixture.error);
+    // One that is neither there nor here is lost, so the copy needs what the backup needs now.
+    MOS_ASSERT_OK(mos_offsite_keep_packs(scene.place, &old, &now, scene.fixture.arena, &scene.fixture.error), &scene.fixture.error);
+    CU_ASSERT_EQUAL_FATAL(now.n_objects, 4);
+    for (size_t i = 0; i < 4; i++) {
+        CU_ASSERT_STRING_EQUAL(now.objects[i]->name, rewritten[i]);
+    }
+    there = (struct mos_place_object){.name = PACK_SHARED, .size_bytes = old.objects[1]->size};
+    memcpy(there.sha256, old.objects[1]->sha256.data, sizeof(there.sha256));
+    MOS_ASSERT_OK(mos_offsite_put_place_object(scene.place, &there, &scene.fixture.error), &scene.fixture.error);
+    MOS_ASSERT_OK(mos_offsite_keep_packs(scene.place, &old, &now, scene.fixture.arena, &scene.fixture.error), &scene.fixture.error);
+    CU_ASSERT_EQUAL_FATAL(now.n_objects, 4);
+    for (size_t i = 0; i < 4; i++) {
+        CU_ASSERT_STRING_EQUAL(now.objects[i]->name, kept[i]);
+    }
+    scene_close(&scene);
+}
