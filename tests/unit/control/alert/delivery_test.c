@@ -1,5 +1,7 @@
 #include "control/alert/delivery.h"
 
+#include <sqlite3.h>
+
 #include "unit/control/alert/fixture.h"
 
 static struct mos_delivery_options options(void) {
@@ -50,6 +52,57 @@ MOS_TEST(a_receiver_that_is_away_is_tried_later_and_later_and_then_given_up) {
     CU_ASSERT_EQUAL(rows[0].tries, TRIES);
     CU_ASSERT(*rows[0].message != 0);
     CU_ASSERT_EQUAL(run(&fixture, delivery, BEGIN_NS + 9 * HOUR_NS), 0);
+    mos_clock_fake(0);
+    mos_delivery_destroy(delivery);
+    fixture_close(&fixture);
+}
+
+MOS_TEST(a_clock_that_was_ahead_puts_no_message_off) {
+    struct catalog_fixture fixture;
+    fixture_open(&fixture);
+    const struct mos_delivery_options given = options();
+    mos_delivery *delivery = mos_delivery_create(fixture.catalog, &given);
+    struct mos_outgoing message = {.receiver = "webhook", .subject = "TEST", .body = "{}", .reference = "it"};
+    mos_clock_fake(BEGIN_NS + 10000 * HOUR_NS);
+    MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, add_now, &message, &fixture.error), &fixture.error);
+    // Set right: from now on as if it had always been.
+    CU_ASSERT_EQUAL(run(&fixture, delivery, BEGIN_NS), 1);
+    CU_ASSERT_EQUAL(run(&fixture, delivery, BEGIN_NS + 29 * MOS_NS_PER_SECOND), 0);
+    CU_ASSERT_EQUAL(run(&fixture, delivery, BEGIN_NS + 30 * MOS_NS_PER_SECOND), 1);
+    mos_clock_fake(0);
+    mos_delivery_destroy(delivery);
+    fixture_close(&fixture);
+}
+
+static void change_schema(struct catalog_fixture *fixture, const char *sql) {
+    sqlite3 *db;
+    CU_ASSERT_EQUAL_FATAL(sqlite3_open(fixture->path, &db), SQLITE_OK);
+    CU_ASSERT_EQUAL_FATAL(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+MOS_TEST(what_was_sent_is_not_sent_again_because_it_could_not_be_recorded) {
+    struct catalog_fixture fixture;
+    fixture_open(&fixture);
+    mos_clock_fake(BEGIN_NS);
+    const struct mos_delivery_options given = options();
+    mos_delivery *delivery = mos_delivery_create(fixture.catalog, &given);
+    struct mos_outgoing message = {.receiver = "webhook", .subject = "TEST", .body = "{}", .reference = "it"};
+    MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, add_now, &message, &fixture.error), &fixture.error);
+    // As on a full disk.
+    change_schema(&fixture, "CREATE TRIGGER full BEFORE INSERT ON deliveries BEGIN SELECT RAISE(ABORT, 'full'); END");
+    int64_t tried = 0;
+    CU_ASSERT_NOT_EQUAL(mos_delivery_run_due(delivery, &tried, &fixture.error), MOS_OK);
+    CU_ASSERT_EQUAL(tried, 1);
+    CU_ASSERT_NOT_EQUAL(mos_delivery_run_due(delivery, &tried, &fixture.error), MOS_OK);
+    CU_ASSERT_EQUAL(tried, 0);
+    change_schema(&fixture, "DROP TRIGGER full");
+    CU_ASSERT_EQUAL(run(&fixture, delivery, BEGIN_NS + 1), 0);
+    struct mos_delivery_row *rows;
+    CU_ASSERT_EQUAL_FATAL(list_deliveries(&fixture, "it", &rows), 1);
+    CU_ASSERT_EQUAL(rows[0].tries, 1);
+    CU_ASSERT_EQUAL(rows[0].next_try_at_unix_ns, BEGIN_NS + 30 * MOS_NS_PER_SECOND);
+    CU_ASSERT(*rows[0].message != 0);
     mos_clock_fake(0);
     mos_delivery_destroy(delivery);
     fixture_close(&fixture);
