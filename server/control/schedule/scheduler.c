@@ -20,6 +20,7 @@
 #include "control/catalog/jobs.h"
 #include "control/job/facts.h"
 #include "control/schedule/account.h"
+#include "control/schedule/change.h"
 #include "control/schedule/sweep.h"
 #include "control/schedule/trust.h"
 
@@ -126,13 +127,15 @@ static mos_status look_at_clock(mos_scheduler *scheduler, int64_t now, bool *out
     if (status != MOS_OK) {
         return status;
     }
+    // The server before this one may have told of a doubt.
+    bool may_be_told = scheduler->doubted || !scheduler->last_look_ns;
     int64_t elapsed = scheduler->last_look_ns ? monotonic - scheduler->last_look_ns : 0;
     scheduler->last_look_ns = monotonic;
     enum mos_trust trust = mos_trust_look(&scheduler->known_unix_ns, now, elapsed, newest);
     *out_good = trust == MOS_CLOCK_GOOD;
     if (!*out_good && !scheduler->doubted) {
         tell_doubt(scheduler, trust, now, newest);
-    } else if (*out_good && scheduler->doubted) {
+    } else if (*out_good && may_be_told) {
         mos_alert_resolve(scheduler->options.catalog, "clock");
     }
     scheduler->doubted = !*out_good;
@@ -298,10 +301,9 @@ static mos_status decide(mos_catalog_session *session, void *argument, struct mo
     if (decision->apply) {
         after.cron = decision->suggestion->schedule.cron;
         after.updated_at_unix_ns = decision->now_unix_ns;
-        after.accounted_until_unix_ns = decision->now_unix_ns;
     }
     if (status == MOS_OK) {
-        status = mos_catalog_put_schedule(session, &after, error);
+        status = mos_schedule_change_in(session, decision->before, &after, decision->now_unix_ns, error);
     }
     if (status != MOS_OK || !decision->apply) {
         return status;
