@@ -1,7 +1,5 @@
 #include "control/alert/delivery.h"
 
-#include <sqlite3.h>
-
 #include "unit/control/alert/fixture.h"
 
 static struct mos_delivery_options options(void) {
@@ -74,13 +72,6 @@ MOS_TEST(a_clock_that_was_ahead_puts_no_message_off) {
     fixture_close(&fixture);
 }
 
-static void change_schema(struct catalog_fixture *fixture, const char *sql) {
-    sqlite3 *db;
-    CU_ASSERT_EQUAL_FATAL(sqlite3_open(fixture->path, &db), SQLITE_OK);
-    CU_ASSERT_EQUAL_FATAL(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(db);
-}
-
 MOS_TEST(what_was_sent_is_not_sent_again_because_it_could_not_be_recorded) {
     struct catalog_fixture fixture;
     fixture_open(&fixture);
@@ -90,13 +81,13 @@ MOS_TEST(what_was_sent_is_not_sent_again_because_it_could_not_be_recorded) {
     struct mos_outgoing message = {.receiver = "webhook", .subject = "TEST", .body = "{}", .reference = "it"};
     MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, add_now, &message, &fixture.error), &fixture.error);
     // As on a full disk.
-    change_schema(&fixture, "CREATE TRIGGER full BEFORE INSERT ON deliveries BEGIN SELECT RAISE(ABORT, 'full'); END");
+    run_sql(&fixture, "CREATE TRIGGER full BEFORE INSERT ON deliveries BEGIN SELECT RAISE(ABORT, 'full'); END");
     int64_t tried = 0;
     CU_ASSERT_NOT_EQUAL(mos_delivery_run_due(delivery, &tried, &fixture.error), MOS_OK);
     CU_ASSERT_EQUAL(tried, 1);
     CU_ASSERT_NOT_EQUAL(mos_delivery_run_due(delivery, &tried, &fixture.error), MOS_OK);
     CU_ASSERT_EQUAL(tried, 0);
-    change_schema(&fixture, "DROP TRIGGER full");
+    run_sql(&fixture, "DROP TRIGGER full");
     CU_ASSERT_EQUAL(run(&fixture, delivery, BEGIN_NS + 1), 0);
     struct mos_delivery_row *rows;
     CU_ASSERT_EQUAL_FATAL(list_deliveries(&fixture, "it", &rows), 1);

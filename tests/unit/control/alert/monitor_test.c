@@ -168,6 +168,38 @@ MOS_TEST(ends_are_followed_once_over_a_restart) {
     fixture_close(&fixture);
 }
 
+static bool is_over(const void *argument) {
+    return mos_now_monotonic_ns() > *(const int64_t *)argument;
+}
+
+MOS_TEST(what_cannot_be_followed_keeps_nothing_else_from_being_told) {
+    struct catalog_fixture fixture;
+    fixture_open(&fixture);
+    struct mos_monitor_options given = options();
+    given.repository = "/nowhere/at/all";
+    const struct mos_event event = {.job_id = fixture_id(&fixture, 1),
+                                    .job_kind = MOS_JOB_CHECK,
+                                    .job_status = MOS_JOB_SUCCEEDED,
+                                    .kind = MOS_EVENT_FINISHED,
+                                    .backup_id = "",
+                                    .message = ""};
+    fixture_add_event(&fixture, event);
+    run_sql(&fixture,
+            "CREATE TRIGGER stuck BEFORE INSERT ON facts WHEN new.name = 'monitor.followed' BEGIN SELECT RAISE(ABORT, 'no'); END");
+    mos_monitor *monitor = mos_monitor_create(fixture.catalog, NULL, &given);
+    int64_t bound_ns = mos_now_monotonic_ns() + 10 * MOS_NS_PER_SECOND;
+    MOS_ASSERT_OK(mos_monitor_start(monitor, &fixture.error), &fixture.error);
+    int64_t seen = 0;
+    while (!open_alert(&fixture, "repository") && !is_over(&bound_ns)) {
+        mos_catalog_wait_events_for(fixture.catalog, seen, MOS_NS_PER_SECOND, is_over, &bound_ns);
+        seen = mos_catalog_last_event(fixture.catalog);
+    }
+    CU_ASSERT_PTR_NOT_NULL(open_alert(&fixture, "repository"));
+    mos_monitor_stop(monitor);
+    mos_monitor_destroy(monitor);
+    fixture_close(&fixture);
+}
+
 MOS_TEST(what_is_kept_too_long_is_told_but_not_what_is_kept_on_purpose) {
     struct catalog_fixture fixture;
     fixture_open(&fixture);
