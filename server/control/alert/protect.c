@@ -181,17 +181,40 @@ static void note_id(struct mos_buffer *ids, int64_t *count, const char *id) {
     }
 }
 
-static void judge_kept(mos_monitor *monitor, const struct mos_kept *kept, const char *newest_id, int64_t now) {
+// As it is now, and not as it was when the walk came to it: a deletion takes the manifest away before the row.
+static bool is_deleted(mos_monitor *monitor, const char *id) {
+    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    struct mos_backup backup;
+    struct mos_job *jobs;
+    size_t count = 0;
+    if (mos_catalog_read_begin(monitor->catalog, &session, NULL) != MOS_OK) {
+        return false;
+    }
+    mos_status status = mos_catalog_get_backup(session, id, arena, &backup, NULL);
+    if (status != MOS_OK || mos_catalog_active_jobs(session, id, arena, &jobs, &count, NULL) != MOS_OK) {
+        return status == MOS_NOT_FOUND;
+    }
+    bool deleted = false;
+    for (size_t i = 0; i < count; i++) {
+        deleted = deleted || jobs[i].kind == MOS_JOB_DELETE;
+    }
+    return deleted;
+}
+
+static void judge_kept(mos_monitor *monitor, const struct mos_kept *kept, int64_t now) {
     struct stat found;
-    if (lstat(kept->encrypted_location, &found) != 0 && errno == ENOENT) {
-        note_id(&monitor->walk_gone_ids, &monitor->walk_gone, kept->id);
+    bool gone = lstat(kept->encrypted_location, &found) != 0 && errno == ENOENT;
+    // Only retention knows what stays past its days, for a hold, a rule, a quarantine or as the last of its source: what it has let go is
+    // late.
+    bool late =
+        kept->status == MOS_BACKUP_EXPIRED && (now - kept->created_at_unix_ns) / DAY_NS >= (int64_t)kept->retention_days + GRACE_DAYS;
+    if ((!gone && !late) || is_deleted(monitor, kept->id)) {
         return;
     }
-    // What somebody asked to keep, and the newest of its kind, stays on purpose. So does what keep rules may hold, until they
-    // have let it expire.
-    bool ruled = kept->status != MOS_BACKUP_EXPIRED && (monitor->options.keep_rules || strncmp(kept->created_by, "schedule:", 9) == 0);
-    bool meant = kept->legal_hold || kept->quarantined || kept->locked_until_unix_ns > now || strcmp(kept->id, newest_id) == 0 || ruled;
-    if (!meant && now - kept->created_at_unix_ns > (kept->retention_days + GRACE_DAYS) * DAY_NS) {
+    if (gone) {
+        note_id(&monitor->walk_gone_ids, &monitor->walk_gone, kept->id);
+    } else {
         note_id(&monitor->walk_late_ids, &monitor->walk_late, kept->id);
     }
 }
@@ -235,24 +258,18 @@ mos_status mos_monitor_walk_backups(mos_monitor *monitor, struct mos_findings *f
     struct mos_kept *kept;
     size_t count = 0;
     int64_t now = mos_now_unix_ns();
-    const char *newest[MOS_BACKUP_CONFIGURATION + 1];
-    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
+    mos_catalog_session *session = NULL;
     mos_status status = mos_catalog_read_begin(monitor->catalog, &session, error);
     if (status == MOS_OK) {
         status = mos_catalog_kept_backups(session, monitor->walk_created_at_unix_ns, monitor->walk_id, AT_ONCE, findings->arena, &kept,
                                           &count, error);
-    }
-    for (int type = MOS_BACKUP_FULL; type <= MOS_BACKUP_CONFIGURATION && status == MOS_OK; type++) {
-        struct mos_backup backup;
-        bool found = false;
-        status = mos_catalog_newest_backup(session, (enum mos_backup_type)type, findings->arena, &backup, &found, error);
-        newest[type] = found ? backup.id : "";
+        mos_catalog_read_end(session);
     }
     if (status != MOS_OK) {
         return status;
     }
     for (size_t i = 0; i < count; i++) {
-        judge_kept(monitor, &kept[i], kept[i].type ? newest[kept[i].type] : "", now);
+        judge_kept(monitor, &kept[i], now);
     }
     if (count < AT_ONCE) {
         tell_walk(monitor, findings);

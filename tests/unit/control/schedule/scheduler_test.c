@@ -1,8 +1,8 @@
-#include "control/schedule/change.h"
+#include "control/schedule/scheduler.h"
 
 #include "common/clock.h"
 #include "control/alert/alert.h"
-#include "control/schedule/scheduler.h"
+#include "control/schedule/change.h"
 #include "unit/control/catalog/fixture.h"
 
 #define HOUR_NS (3600 * MOS_NS_PER_SECOND)
@@ -61,10 +61,14 @@ static mos_status prune(void *context, struct mos_error *error) {
     return MOS_OK;
 }
 
-static mos_scheduler *make_scheduler(struct catalog_fixture *fixture) {
+static mos_scheduler *make_ruled_scheduler(struct catalog_fixture *fixture, const char *tag_rules) {
     const struct mos_scheduler_options options = {
-        .catalog = fixture->catalog, .acts = {fixture, start, remove_backup, prune}, .tag_rules = "", .repository = "/nowhere"};
+        .catalog = fixture->catalog, .acts = {fixture, start, remove_backup, prune}, .tag_rules = tag_rules, .repository = "/nowhere"};
     return mos_scheduler_create(&options);
+}
+
+static mos_scheduler *make_scheduler(struct catalog_fixture *fixture) {
+    return make_ruled_scheduler(fixture, "");
 }
 
 static void round_at(mos_scheduler *scheduler, int64_t now_unix_ns) {
@@ -147,6 +151,22 @@ MOS_TEST(a_doubt_about_the_clock_ends_over_a_restart) {
     mos_scheduler_destroy(scheduler);
     scheduler = make_scheduler(&fixture);
     round_at(scheduler, MIDNIGHT_NS + HOUR_NS);
+    CU_ASSERT_EQUAL(count_open(&fixture), 0);
+    mos_scheduler_destroy(scheduler);
+    mos_clock_fake(0);
+    fixture_close(&fixture);
+}
+
+MOS_TEST(retention_that_cannot_be_carried_out_is_told) {
+    struct catalog_fixture fixture;
+    fixture_open(&fixture);
+    mos_clock_fake(MIDNIGHT_NS);
+    mos_scheduler *scheduler = make_ruled_scheduler(&fixture, "no rules");
+    mos_scheduler_round(scheduler);
+    CU_ASSERT_EQUAL(count_open(&fixture), 1);
+    mos_scheduler_destroy(scheduler);
+    scheduler = make_scheduler(&fixture);
+    mos_scheduler_round(scheduler);
     CU_ASSERT_EQUAL(count_open(&fixture), 0);
     mos_scheduler_destroy(scheduler);
     mos_clock_fake(0);
