@@ -81,11 +81,15 @@ mos_status mos_monitor_newest_good(mos_catalog_session *session, enum mos_backup
     return status;
 }
 
+static const char *point_cause(const struct mos_monitor_source *source, mos_arena *arena) {
+    return mos_arena_printf(arena, "rpo:%s", mos_backup_type_word(source->type));
+}
+
 static mos_status look_at_point(mos_monitor *monitor, mos_catalog_session *session, const struct mos_monitor_source *source,
                                 int64_t began_unix_ns, struct mos_findings *findings, struct mos_error *error) {
     mos_arena *arena = findings->arena;
     const char *word = mos_backup_type_word(source->type);
-    const char *cause = mos_arena_printf(arena, "rpo:%s", word);
+    const char *cause = point_cause(source, arena);
     int64_t objective = mos_monitor_objective(monitor, session, source->type);
     int64_t newest;
     const char *id;
@@ -119,12 +123,16 @@ static mos_status look_at_point(mos_monitor *monitor, mos_catalog_session *sessi
 
 // ---- Sources ----
 
+static const char *path_cause(const char *path, mos_arena *arena) {
+    return mos_arena_printf(arena, "source:%.3000s", path);
+}
+
 static void look_at_paths(const struct mos_monitor_source *source, struct mos_findings *findings) {
     mos_arena *arena = findings->arena;
     for (size_t i = 0; i < source->path_count; i++) {
         struct stat found;
         const char *path = mos_arena_printf(arena, "%.3000s", source->paths[i]);
-        const char *cause = mos_arena_printf(arena, "source:%s", path);
+        const char *cause = path_cause(path, arena);
         if (lstat(path, &found) == 0 || (errno != ENOENT && errno != ENOTDIR)) {
             mos_findings_gone(findings, cause);
             continue;
@@ -135,6 +143,39 @@ static void look_at_paths(const struct mos_monitor_source *source, struct mos_fi
                                                                .message = mos_arena_printf(arena, "the %s source %s is gone",
                                                                                            mos_backup_type_word(source->type), path)});
     }
+}
+
+static bool is_configured(const mos_monitor *monitor, const char *cause, mos_arena *arena) {
+    for (size_t i = 0; i < monitor->options.source_count; i++) {
+        const struct mos_monitor_source *source = &monitor->options.sources[i];
+        if (strcmp(cause, point_cause(source, arena)) == 0) {
+            return true;
+        }
+        for (size_t j = 0; j < source->path_count; j++) {
+            if (strcmp(cause, path_cause(source->paths[j], arena)) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+// What was told of a source that is no longer configured is over: nobody looks at it any more.
+static mos_status look_at_former(mos_monitor *monitor, mos_catalog_session *session, struct mos_findings *findings,
+                                 struct mos_error *error) {
+    static const char *const prefixes[] = {"rpo:", "source:"};
+    mos_status status = MOS_OK;
+    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]) && status == MOS_OK; i++) {
+        struct mos_alert *alerts;
+        size_t count = 0;
+        status = mos_catalog_open_alerts(session, prefixes[i], AT_ONCE, findings->arena, &alerts, &count, error);
+        for (size_t j = 0; j < count; j++) {
+            if (!is_configured(monitor, alerts[j].cause, findings->arena)) {
+                mos_findings_gone(findings, alerts[j].cause);
+            }
+        }
+    }
+    return status;
 }
 
 static mos_status put_began(mos_catalog_session *session, void *argument, struct mos_error *error) {
@@ -170,7 +211,7 @@ mos_status mos_monitor_look_at_sources(mos_monitor *monitor, struct mos_findings
         look_at_paths(&monitor->options.sources[i], findings);
         status = look_at_point(monitor, session, &monitor->options.sources[i], began_unix_ns, findings, error);
     }
-    return status;
+    return status == MOS_OK ? look_at_former(monitor, session, findings, error) : status;
 }
 
 // ---- Retention ----

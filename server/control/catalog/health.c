@@ -9,9 +9,10 @@ static mos_status too_large(struct mos_error *error) {
 mos_status mos_catalog_add_storage_sample(mos_catalog_session *session, const struct mos_storage_sample *sample, int64_t keep_after_unix_ns,
                                           struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql removal;
-    mos_status status = mos_sql_begin(&removal, session, "DELETE FROM storage_samples WHERE time_ns < ?", error);
+    mos_status status = mos_sql_begin(&removal, session, "DELETE FROM storage_samples WHERE time_ns < ? OR time_ns > ?", error);
     if (status == MOS_OK) {
         mos_sql_bind_number(&removal, keep_after_unix_ns);
+        mos_sql_bind_number(&removal, sample->time_unix_ns);
         status = mos_sql_finish(&removal, error);
     }
     if (status != MOS_OK) {
@@ -55,10 +56,13 @@ mos_status mos_catalog_storage_samples(mos_catalog_session *session, int64_t aft
 mos_status mos_catalog_longest_unverified(mos_catalog_session *session, int64_t before_unix_ns, mos_arena *arena, const char **out_id,
                                           struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;
-    mos_status status = mos_sql_begin(&sql, session,
-                                      "SELECT id FROM backups WHERE encrypted_checksum <> '' AND damaged = 0 AND verified_at_ns < ?1 "
-                                      "AND created_at_ns < ?1 AND status IN ('COMPLETED', 'VERIFIED') ORDER BY verified_at_ns LIMIT 1",
-                                      error);
+    mos_status status =
+        mos_sql_begin(&sql, session,
+                      "SELECT id FROM backups WHERE encrypted_checksum <> '' AND damaged = 0 AND verified_at_ns < ?1 "
+                      "AND created_at_ns < ?1 AND status IN ('COMPLETED', 'VERIFIED') AND id NOT IN (SELECT backup_id FROM jobs "
+                      "WHERE kind = 'VERIFY' AND created_at_ns >= ?1 AND status = 'FAILED') "
+                      "ORDER BY verified_at_ns LIMIT 1",
+                      error);
     if (status != MOS_OK) {
         return status;
     }

@@ -19,7 +19,8 @@ mos_status mos_catalog_add_storage_sample(mos_catalog_session *session, const st
 mos_status mos_catalog_storage_samples(mos_catalog_session *session, int64_t after_unix_ns, int limit, mos_arena *arena,
                                        struct mos_storage_sample **out, size_t *out_count, struct mos_error *error);
 
-// A good backup that was last verified, or taken, before this: the one unverified for the longest. "" where there is none.
+// A good backup that was last verified, or taken, before this: the one unverified for the longest. One whose verification failed since
+// then, though it is not known to be damaged, lets the others go first. "" where there is none.
 mos_status mos_catalog_longest_unverified(mos_catalog_session *session, int64_t before_unix_ns, mos_arena *arena, const char **out_id,
                                           struct mos_error *error);
 

@@ -264,3 +264,89 @@ MOS_TEST(what_is_gone_is_told_but_not_what_is_being_deleted) {
     mos_monitor_destroy(monitor);
     fixture_close(&fixture);
 }
+
+MOS_TEST(samples_of_a_clock_that_was_ahead_do_not_stop_the_forecast) {
+    struct catalog_fixture fixture;
+    fixture_open(&fixture);
+    const struct mos_monitor_options given = options();
+    mos_monitor *monitor = mos_monitor_create(fixture.catalog, NULL, &given);
+    mos_clock_fake(BEGIN_NS + 1000 * HOUR_NS);
+    MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
+    mos_clock_fake(BEGIN_NS);
+    MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
+    mos_catalog_session *session = fixture_read(&fixture);
+    struct mos_storage_sample *samples;
+    size_t count = 0;
+    MOS_ASSERT_OK(mos_catalog_storage_samples(session, 0, 10, fixture.arena, &samples, &count, &fixture.error), &fixture.error);
+    mos_catalog_read_end(session);
+    CU_ASSERT_EQUAL_FATAL(count, 1);
+    CU_ASSERT_EQUAL(samples[0].time_unix_ns, BEGIN_NS);
+    mos_monitor_destroy(monitor);
+    mos_clock_fake(0);
+    fixture_close(&fixture);
+}
+
+MOS_TEST(what_is_no_longer_configured_is_no_longer_missed) {
+    struct catalog_fixture fixture;
+    fixture_open(&fixture);
+    char *paths[] = {"/nowhere/at/all", "/nowhere/else"};
+    struct mos_monitor_source source = {.type = MOS_BACKUP_FILES, .name = "/nowhere", .paths = paths, .path_count = 2};
+    struct mos_monitor_options given = options();
+    given.sources = &source;
+    given.source_count = 1;
+    given.rpo_minutes = 60;
+    mos_clock_fake(BEGIN_NS);
+    mos_monitor *monitor = mos_monitor_create(fixture.catalog, NULL, &given);
+    MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
+    mos_clock_fake(BEGIN_NS + 2 * HOUR_NS);
+    MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
+    CU_ASSERT_PTR_NOT_NULL(open_alert(&fixture, "rpo:FILES"));
+    CU_ASSERT_PTR_NOT_NULL(open_alert(&fixture, "source:/nowhere/at/all"));
+    mos_monitor_destroy(monitor);
+    source.path_count = 1;
+    monitor = mos_monitor_create(fixture.catalog, NULL, &given);
+    MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
+    CU_ASSERT_PTR_NOT_NULL(open_alert(&fixture, "rpo:FILES"));
+    CU_ASSERT_PTR_NOT_NULL(open_alert(&fixture, "source:/nowhere/at/all"));
+    CU_ASSERT_PTR_NULL(open_alert(&fixture, "source:/nowhere/else"));
+    mos_monitor_destroy(monitor);
+    given.source_count = 0;
+    monitor = mos_monitor_create(fixture.catalog, NULL, &given);
+    MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
+    CU_ASSERT_PTR_NULL(open_alert(&fixture, "rpo:FILES"));
+    CU_ASSERT_PTR_NULL(open_alert(&fixture, "source:/nowhere/at/all"));
+    mos_monitor_destroy(monitor);
+    mos_clock_fake(0);
+    fixture_close(&fixture);
+}
+
+static const char *longest_unverified(struct catalog_fixture *fixture, int64_t before) {
+    mos_catalog_session *session = fixture_read(fixture);
+    const char *id = "";
+    MOS_ASSERT_OK(mos_catalog_longest_unverified(session, before, fixture->arena, &id, &fixture->error), &fixture->error);
+    mos_catalog_read_end(session);
+    return id;
+}
+
+MOS_TEST(a_backup_that_cannot_be_verified_keeps_no_other_from_it) {
+    struct catalog_fixture fixture;
+    fixture_open(&fixture);
+    for (int i = 0; i < 2; i++) {
+        fixture_put_backup(&fixture, (struct mos_backup){.id = fixture_id(&fixture, i),
+                                                         .type = MOS_BACKUP_FILES,
+                                                         .status = MOS_BACKUP_VERIFIED,
+                                                         .encrypted_checksum = "x",
+                                                         .verified_at_unix_ns = BEGIN_NS + i,
+                                                         .created_at_unix_ns = BEGIN_NS});
+    }
+    CU_ASSERT_STRING_EQUAL(longest_unverified(&fixture, BEGIN_NS + DAY_NS), fixture_id(&fixture, 0));
+    fixture_put_job(&fixture, (struct mos_job){.id = fixture_id(&fixture, 9),
+                                               .kind = MOS_JOB_VERIFY,
+                                               .status = MOS_JOB_FAILED,
+                                               .backup_id = fixture_id(&fixture, 0),
+                                               .created_at_unix_ns = BEGIN_NS + 2 * DAY_NS});
+    CU_ASSERT_STRING_EQUAL(longest_unverified(&fixture, BEGIN_NS + DAY_NS), fixture_id(&fixture, 1));
+    // Its turn comes again.
+    CU_ASSERT_STRING_EQUAL(longest_unverified(&fixture, BEGIN_NS + 3 * DAY_NS), fixture_id(&fixture, 0));
+    fixture_close(&fixture);
+}
