@@ -16,7 +16,7 @@
 #include "control/catalog/jobs.h"
 
 // The clock may be set meanwhile, so nobody waits longer than that without looking at it.
-enum { AT_ONCE = 32, LONGEST_BACKOFF_SECONDS = 900, LONGEST_WAIT_SECONDS = 60, FAILED_WAIT_SECONDS = 5 };
+enum { AT_ONCE = 8, LONGEST_BACKOFF_SECONDS = 900, LONGEST_WAIT_SECONDS = 60, FAILED_WAIT_SECONDS = 5 };
 
 static const char mail_scheme[] = "mail:";
 
@@ -210,34 +210,46 @@ static mos_status try_one(mos_delivery *delivery, struct mos_delivery_row *row, 
     return status;
 }
 
-static mos_status read_due(mos_delivery *delivery, mos_arena *arena, struct mos_delivery_row **out, size_t *out_count,
+static mos_status read_due(mos_delivery *delivery, bool mail, mos_arena *arena, struct mos_delivery_row **out, size_t *out_count,
                            struct mos_error *error) {
     MOS_CLEANUP_READ mos_catalog_session *session = NULL;
     mos_status status = mos_catalog_read_begin(delivery->catalog, &session, error);
     int64_t now = mos_now_unix_ns();
     // No try is put off for longer: one that is was put off by a clock that was ahead, and would be forgotten until then.
-    int64_t farthest = now + LONGEST_BACKOFF_SECONDS * MOS_NS_PER_SECOND;
-    return status == MOS_OK ? mos_catalog_due_deliveries(session, now, farthest, AT_ONCE, arena, out, out_count, error) : status;
+    const struct mos_due_filter due = {mail, now, now + LONGEST_BACKOFF_SECONDS * MOS_NS_PER_SECOND};
+    return status == MOS_OK ? mos_catalog_due_deliveries(session, &due, AT_ONCE, arena, out, out_count, error) : status;
 }
 
+static mos_status send_some(mos_delivery *delivery, bool mail, int64_t *tried, bool *more, struct mos_error *error) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    struct mos_delivery_row *rows;
+    size_t count = 0;
+    mos_status status = record_unrecorded(delivery, error);
+    if (status == MOS_OK) {
+        status = read_due(delivery, mail, arena, &rows, &count, error);
+    }
+    for (size_t i = 0; i < count && status == MOS_OK && !atomic_load(&delivery->stopping); i++) {
+        status = try_one(delivery, &rows[i], error);
+        ++*tried;
+    }
+    *more = *more || count == AT_ONCE;
+    return status;
+}
+
+// Some of one kind and some of the other in turn: a mail server that answers late does not hold up the webhook for long, nor the other way
+// round.
 mos_status mos_delivery_run_due(mos_delivery *delivery, int64_t *out_tried, struct mos_error *error) {
+    mos_status status = MOS_OK;
+    bool more = true;
     *out_tried = 0;
-    for (;;) {
-        MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
-        struct mos_delivery_row *rows;
-        size_t count = 0;
-        mos_status status = record_unrecorded(delivery, error);
+    while (status == MOS_OK && more && !atomic_load(&delivery->stopping)) {
+        more = false;
+        status = send_some(delivery, false, out_tried, &more, error);
         if (status == MOS_OK) {
-            status = read_due(delivery, arena, &rows, &count, error);
-        }
-        for (size_t i = 0; i < count && status == MOS_OK && !atomic_load(&delivery->stopping); i++) {
-            status = try_one(delivery, &rows[i], error);
-            ++*out_tried;
-        }
-        if (status != MOS_OK || count < AT_ONCE || atomic_load(&delivery->stopping)) {
-            return status;
+            status = send_some(delivery, true, out_tried, &more, error);
         }
     }
+    return status;
 }
 
 mos_status mos_delivery_send(mos_delivery *delivery, const struct mos_outgoing *message, struct mos_error *error) {

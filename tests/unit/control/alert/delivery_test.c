@@ -99,6 +99,45 @@ MOS_TEST(what_was_sent_is_not_sent_again_because_it_could_not_be_recorded) {
     fixture_close(&fixture);
 }
 
+static int64_t number_of(struct catalog_fixture *fixture, const char *sql) {
+    sqlite3 *db;
+    sqlite3_stmt *statement;
+    CU_ASSERT_EQUAL_FATAL(sqlite3_open(fixture->path, &db), SQLITE_OK);
+    CU_ASSERT_EQUAL_FATAL(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK);
+    CU_ASSERT_EQUAL_FATAL(sqlite3_step(statement), SQLITE_ROW);
+    int64_t number = sqlite3_column_int64(statement, 0);
+    sqlite3_finalize(statement);
+    sqlite3_close(db);
+    return number;
+}
+
+MOS_TEST(a_mail_server_that_is_away_does_not_hold_up_the_webhook) {
+    enum { MAILS = 40, FEW = 8 };
+    struct catalog_fixture fixture;
+    fixture_open(&fixture);
+    mos_clock_fake(BEGIN_NS);
+    struct mos_delivery_options given = options();
+    given.smtp_host = "127.0.0.1";
+    given.smtp_port = 1;
+    given.smtp_tls = "NONE";
+    given.from = "a@b.example";
+    mos_delivery *delivery = mos_delivery_create(fixture.catalog, &given);
+    struct mos_outgoing mail = {.receiver = "mail:c@d.example", .subject = "TEST", .body = "text", .reference = "it"};
+    for (int i = 0; i < MAILS; i++) {
+        MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, add_now, &mail, &fixture.error), &fixture.error);
+    }
+    mos_clock_fake(BEGIN_NS + MINUTE_NS);
+    struct mos_outgoing message = {.receiver = "webhook", .subject = "TEST", .body = "{}", .reference = "it"};
+    MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, add_now, &message, &fixture.error), &fixture.error);
+    CU_ASSERT_EQUAL(run(&fixture, delivery, BEGIN_NS + MINUTE_NS), MAILS + 1);
+    // A row that is recorded again goes behind all others.
+    CU_ASSERT(number_of(&fixture,
+                        "SELECT count(*) FROM deliveries WHERE rowid < (SELECT rowid FROM deliveries WHERE receiver = 'webhook')") <= FEW);
+    mos_clock_fake(0);
+    mos_delivery_destroy(delivery);
+    fixture_close(&fixture);
+}
+
 MOS_TEST(receivers_and_settings_are_checked) {
     struct catalog_fixture fixture;
     fixture_open(&fixture);
