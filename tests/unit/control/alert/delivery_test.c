@@ -138,6 +138,28 @@ MOS_TEST(a_mail_server_that_is_away_does_not_hold_up_the_webhook) {
     fixture_close(&fixture);
 }
 
+// Of what a scrape of the metrics asks again and again: no row with its body is read for it.
+MOS_TEST(messages_that_were_given_up_are_counted_by_an_index) {
+    struct catalog_fixture fixture;
+    fixture_open(&fixture);
+    mos_clock_fake(BEGIN_NS);
+    struct mos_delivery_options given = options();
+    given.give_up_seconds = 0;
+    mos_delivery *delivery = mos_delivery_create(fixture.catalog, &given);
+    struct mos_outgoing message = {.receiver = "webhook", .subject = "TEST", .body = "{}", .reference = "it"};
+    MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, add_now, &message, &fixture.error), &fixture.error);
+    CU_ASSERT_EQUAL(run(&fixture, delivery, BEGIN_NS), 1);
+    mos_catalog_session *session = fixture_read(&fixture);
+    int64_t waiting = -1, given_up = -1;
+    MOS_ASSERT_OK(mos_catalog_count_deliveries(session, &waiting, &given_up, &fixture.error), &fixture.error);
+    mos_catalog_read_end(session);
+    CU_ASSERT(waiting == 0 && given_up == 1);
+    CU_ASSERT_EQUAL(number_of(&fixture, "SELECT count(*) FROM deliveries INDEXED BY deliveries_given_up WHERE given_up_at_ns <> 0"), 1);
+    mos_clock_fake(0);
+    mos_delivery_destroy(delivery);
+    fixture_close(&fixture);
+}
+
 MOS_TEST(receivers_and_settings_are_checked) {
     struct catalog_fixture fixture;
     fixture_open(&fixture);
