@@ -16,13 +16,24 @@
 #include "control/catalog/jobs.h"
 
 // The clock may be set meanwhile, so nobody waits longer than that without looking at it.
-enum { AT_ONCE = 32, LONGEST_BACKOFF_SECONDS = 900, LONGEST_WAIT_SECONDS = 60 };
+enum { AT_ONCE = 8, LONGEST_BACKOFF_SECONDS = 900, LONGEST_WAIT_SECONDS = 60, FAILED_WAIT_SECONDS = 5 };
 
 static const char mail_scheme[] = "mail:";
+
+struct tried {
+    struct mos_delivery_row row;
+    mos_status result;
+    // An act that ended this way or the other stands in the audit trail; tries in between do not.
+    bool ended;
+};
 
 struct mos_delivery {
     mos_catalog *catalog;
     struct mos_delivery_options options;
+    // How the last try ended, where the catalog could not take it, and what it lies in; NULL: it could. Nothing else is sent before it can,
+    // for what is not recorded is sent again.
+    struct tried unrecorded;
+    mos_arena *unrecorded_arena;
     pthread_t thread;
     bool runs;
     atomic_bool stopping;
@@ -59,6 +70,9 @@ mos_delivery *mos_delivery_create(mos_catalog *catalog, const struct mos_deliver
 }
 
 void mos_delivery_destroy(mos_delivery *delivery) {
+    if (delivery && delivery->unrecorded_arena) {
+        mos_arena_destroy(delivery->unrecorded_arena);
+    }
     free(delivery);
 }
 
@@ -117,29 +131,23 @@ mos_status mos_delivery_add_in(mos_catalog_session *session, const struct mos_ou
     return status == MOS_OK ? mos_catalog_take_sequence(session, &sequence, error) : status;
 }
 
-struct tried {
-    const struct mos_delivery_row *row;
-    mos_status result;
-    // An act that ended this way or the other stands in the audit trail; tries in between do not.
-    bool ended;
-};
-
 static mos_status record(mos_catalog_session *session, void *argument, struct mos_error *error) {
     const struct tried *tried = argument;
-    mos_status status = mos_catalog_put_delivery(session, tried->row, error);
+    const struct mos_delivery_row *row = &tried->row;
+    mos_status status = mos_catalog_put_delivery(session, row, error);
     if (status != MOS_OK || !tried->ended) {
         return status;
     }
     char tries[24];
-    snprintf(tries, sizeof(tries), "%lld", (long long)tried->row->tries);
+    snprintf(tries, sizeof(tries), "%lld", (long long)row->tries);
     const struct mos_audit_detail details[] = {
-        {"receiver", tried->row->receiver}, {"deliveryId", tried->row->id}, {"tries", tries}, {"message", tried->row->message}};
+        {"receiver", row->receiver}, {"deliveryId", row->id}, {"tries", tries}, {"message", row->message}};
     const struct mos_audit_entry entry = {.actor = "system",
                                           .action = "Alert.Deliver",
-                                          .resource = tried->row->reference,
+                                          .resource = row->reference,
                                           .result = mos_status_name(tried->result),
                                           .details = details,
-                                          .detail_count = *tried->row->message ? 4 : 3};
+                                          .detail_count = *row->message ? 4 : 3};
     return mos_catalog_add_audit(session, &entry, error);
 }
 
@@ -151,10 +159,36 @@ static int64_t backoff_ns(const mos_delivery *delivery, int64_t tries) {
     return (seconds < LONGEST_BACKOFF_SECONDS ? seconds : LONGEST_BACKOFF_SECONDS) * MOS_NS_PER_SECOND;
 }
 
+static void keep_unrecorded(mos_delivery *delivery, const struct tried *tried) {
+    mos_arena *arena = delivery->unrecorded_arena = mos_arena_create(0);
+    const struct mos_delivery_row *row = &tried->row;
+    delivery->unrecorded = *tried;
+    delivery->unrecorded.row.id = mos_arena_strdup(arena, row->id);
+    delivery->unrecorded.row.receiver = mos_arena_strdup(arena, row->receiver);
+    delivery->unrecorded.row.subject = mos_arena_strdup(arena, row->subject);
+    delivery->unrecorded.row.body = mos_arena_strdup(arena, row->body);
+    delivery->unrecorded.row.reference = mos_arena_strdup(arena, row->reference);
+    delivery->unrecorded.row.message = mos_arena_strdup(arena, row->message);
+}
+
+static mos_status record_unrecorded(mos_delivery *delivery, struct mos_error *error) {
+    if (!delivery->unrecorded_arena) {
+        return MOS_OK;
+    }
+    mos_status status = mos_catalog_write(delivery->catalog, record, &delivery->unrecorded, error);
+    if (status == MOS_OK) {
+        mos_arena_destroy(delivery->unrecorded_arena);
+        delivery->unrecorded_arena = NULL;
+    }
+    return status;
+}
+
 static mos_status try_one(mos_delivery *delivery, struct mos_delivery_row *row, struct mos_error *error) {
     struct mos_error said = {0};
     mos_status result = send_with_id(delivery, row->id, row->receiver, row->subject, row->body, &said);
     int64_t now = mos_now_unix_ns();
+    // The week until it is given up begins now for what comes from a time that is still to come.
+    row->created_at_unix_ns = row->created_at_unix_ns < now ? row->created_at_unix_ns : now;
     row->tries++;
     row->message = result == MOS_OK ? "" : said.message;
     row->next_try_at_unix_ns = now + backoff_ns(delivery, row->tries);
@@ -168,32 +202,54 @@ static mos_status try_one(mos_delivery *delivery, struct mos_delivery_row *row, 
         mos_log_warning("a message was not delivered and will be tried again", MOS_TEXT("receiver", row->receiver),
                         MOS_TEXT("delivery", row->id), MOS_NUMBER("tries", row->tries), MOS_TEXT("reason", said.message));
     }
-    struct tried tried = {row, result, row->delivered_at_unix_ns || row->given_up_at_unix_ns};
-    return mos_catalog_write(delivery->catalog, record, &tried, error);
+    struct tried tried = {*row, result, row->delivered_at_unix_ns || row->given_up_at_unix_ns};
+    mos_status status = mos_catalog_write(delivery->catalog, record, &tried, error);
+    if (status != MOS_OK) {
+        keep_unrecorded(delivery, &tried);
+    }
+    return status;
 }
 
-static mos_status read_due(mos_delivery *delivery, mos_arena *arena, struct mos_delivery_row **out, size_t *out_count,
+static mos_status read_due(mos_delivery *delivery, bool mail, mos_arena *arena, struct mos_delivery_row **out, size_t *out_count,
                            struct mos_error *error) {
     MOS_CLEANUP_READ mos_catalog_session *session = NULL;
     mos_status status = mos_catalog_read_begin(delivery->catalog, &session, error);
-    return status == MOS_OK ? mos_catalog_due_deliveries(session, mos_now_unix_ns(), AT_ONCE, arena, out, out_count, error) : status;
+    int64_t now = mos_now_unix_ns();
+    // No try is put off for longer: one that is was put off by a clock that was ahead, and would be forgotten until then.
+    const struct mos_due_filter due = {mail, now, now + LONGEST_BACKOFF_SECONDS * MOS_NS_PER_SECOND};
+    return status == MOS_OK ? mos_catalog_due_deliveries(session, &due, AT_ONCE, arena, out, out_count, error) : status;
 }
 
+static mos_status send_some(mos_delivery *delivery, bool mail, int64_t *tried, bool *more, struct mos_error *error) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    struct mos_delivery_row *rows;
+    size_t count = 0;
+    mos_status status = record_unrecorded(delivery, error);
+    if (status == MOS_OK) {
+        status = read_due(delivery, mail, arena, &rows, &count, error);
+    }
+    for (size_t i = 0; i < count && status == MOS_OK && !atomic_load(&delivery->stopping); i++) {
+        status = try_one(delivery, &rows[i], error);
+        ++*tried;
+    }
+    *more = *more || count == AT_ONCE;
+    return status;
+}
+
+// Some of one kind and some of the other in turn: a mail server that answers late does not hold up the webhook for long, nor the other way
+// round.
 mos_status mos_delivery_run_due(mos_delivery *delivery, int64_t *out_tried, struct mos_error *error) {
+    mos_status status = MOS_OK;
+    bool more = true;
     *out_tried = 0;
-    for (;;) {
-        MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
-        struct mos_delivery_row *rows;
-        size_t count = 0;
-        mos_status status = read_due(delivery, arena, &rows, &count, error);
-        for (size_t i = 0; i < count && status == MOS_OK && !atomic_load(&delivery->stopping); i++) {
-            status = try_one(delivery, &rows[i], error);
-            *out_tried += status == MOS_OK;
-        }
-        if (status != MOS_OK || count < AT_ONCE || atomic_load(&delivery->stopping)) {
-            return status;
+    while (status == MOS_OK && more && !atomic_load(&delivery->stopping)) {
+        more = false;
+        status = send_some(delivery, false, out_tried, &more, error);
+        if (status == MOS_OK) {
+            status = send_some(delivery, true, out_tried, &more, error);
         }
     }
+    return status;
 }
 
 mos_status mos_delivery_send(mos_delivery *delivery, const struct mos_outgoing *message, struct mos_error *error) {
@@ -208,10 +264,13 @@ static bool is_stopping(const void *argument) {
     return atomic_load(&((const mos_delivery *)argument)->stopping);
 }
 
-static int64_t wait_ns(mos_delivery *delivery) {
+static int64_t wait_ns(mos_delivery *delivery, bool failed) {
     MOS_CLEANUP_READ mos_catalog_session *session = NULL;
     int64_t next = 0;
     int64_t longest = LONGEST_WAIT_SECONDS * MOS_NS_PER_SECOND;
+    if (failed) {
+        return FAILED_WAIT_SECONDS * MOS_NS_PER_SECOND;
+    }
     if (mos_catalog_read_begin(delivery->catalog, &session, NULL) == MOS_OK) {
         mos_catalog_next_delivery(session, &next, NULL);
     }
@@ -225,10 +284,11 @@ static void *thread_main(void *argument) {
         int64_t seen = mos_catalog_last_event(delivery->catalog);
         int64_t tried;
         struct mos_error error;
-        if (mos_delivery_run_due(delivery, &tried, &error) != MOS_OK) {
+        bool failed = mos_delivery_run_due(delivery, &tried, &error) != MOS_OK;
+        if (failed) {
             mos_log_error("messages could not be sent", MOS_TEXT("reason", error.message));
         }
-        mos_catalog_wait_events_for(delivery->catalog, seen, wait_ns(delivery), is_stopping, delivery);
+        mos_catalog_wait_events_for(delivery->catalog, seen, wait_ns(delivery, failed), is_stopping, delivery);
     }
     return NULL;
 }

@@ -10,7 +10,7 @@
 
 #define DAY_NS (86400 * MOS_NS_PER_SECOND)
 
-enum { EVENTS_AT_ONCE = 256, KEEP_DAYS = 60 };
+enum { EVENTS_AT_ONCE = 256, KEEP_DAYS = 60, FAILED_WAIT_SECONDS = 5 };
 
 static const char cursor_name[] = "monitor.followed";
 
@@ -218,15 +218,19 @@ static bool is_stopping(const void *argument) {
     return atomic_load(&((const mos_monitor *)argument)->stopping);
 }
 
+// What could be found out is told even where something else could not.
 static mos_status round_of(mos_monitor *monitor, struct mos_error *error) {
+    struct mos_error local;
     mos_status status = mos_monitor_follow(monitor, error);
     int64_t now_ns = mos_now_monotonic_ns();
-    if (status == MOS_OK && now_ns >= monitor->cycle_at_ns) {
-        status = mos_monitor_cycle(monitor, error);
+    if (now_ns >= monitor->cycle_at_ns) {
+        mos_status looked = mos_monitor_cycle(monitor, &local);
         monitor->cycle_at_ns = now_ns + monitor->options.interval_ns;
+        if (looked != MOS_OK && status == MOS_OK) {
+            *error = local;
+            status = looked;
+        }
     }
-    // What could be found out is told even where something else could not.
-    struct mos_error local;
     mos_status told = mos_notify_step(monitor->catalog, monitor->options.notify, &local);
     if (told != MOS_OK && status == MOS_OK) {
         *error = local;
@@ -239,16 +243,17 @@ static void *thread_main(void *argument) {
     mos_monitor *monitor = argument;
     while (!atomic_load(&monitor->stopping)) {
         struct mos_error error;
-        int64_t seen = mos_catalog_last_event(monitor->catalog);
+        int64_t seen = mos_catalog_last_event(monitor->catalog), least_ns = MOS_NS_PER_SECOND / 10;
         if (round_of(monitor, &error) == MOS_OK) {
             atomic_store(&monitor->alive_at_ns, mos_now_monotonic_ns());
         } else {
             mos_log_error("the monitor could not look at everything", MOS_TEXT("reason", error.message));
             // Not at once again.
+            least_ns = FAILED_WAIT_SECONDS * MOS_NS_PER_SECOND;
             seen = mos_catalog_last_event(monitor->catalog);
         }
         int64_t wait_ns = monitor->cycle_at_ns - mos_now_monotonic_ns();
-        wait_ns = wait_ns < MOS_NS_PER_SECOND / 10 ? MOS_NS_PER_SECOND / 10 : wait_ns;
+        wait_ns = wait_ns < least_ns ? least_ns : wait_ns;
         mos_catalog_wait_events_for(monitor->catalog, seen, wait_ns, is_stopping, monitor);
     }
     return NULL;

@@ -28,8 +28,6 @@ struct mos_monitor_options {
     int64_t verify_a_day;
     int64_t free_percent;
     int64_t full_days;
-    // Rules by tag may keep a backup for longer than its days.
-    bool keep_rules;
     // 0: twice the usual distance between the runs of the schedules that protect a source; none without.
     int64_t rpo_minutes;
     // "": no heartbeat.

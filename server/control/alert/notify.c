@@ -190,7 +190,7 @@ static mos_status follow(mos_catalog_session *session, void *argument, struct mo
 static mos_status remind_one(mos_catalog_session *session, const struct mos_notify_options *options, struct mos_alert *alert, int64_t now,
                              struct mos_error *error) {
     mos_status status = MOS_OK;
-    if (alert->reminded_at_unix_ns <= now - options->reminder_ns) {
+    if (alert->reminded_at_unix_ns <= now - options->reminder_ns || alert->reminded_at_unix_ns > now + options->reminder_ns) {
         alert->reminded_at_unix_ns = now;
         alert->reminders++;
         status = tell(session, options, "REMINDER", alert, error);
@@ -212,6 +212,7 @@ static mos_status remind(mos_catalog_session *session, void *argument, struct mo
     // One more than the bound: the time itself counts as over.
     const struct mos_reminder_filter filter = {.least = options->least,
                                                .told_before_unix_ns = now - options->reminder_ns + 1,
+                                               .told_after_unix_ns = now + options->reminder_ns,
                                                .escalate_before_unix_ns =
                                                    options->escalation_email_count > 0 ? now - options->escalation_ns + 1 : 0};
     struct mos_alert *alerts;

@@ -81,11 +81,15 @@ mos_status mos_monitor_newest_good(mos_catalog_session *session, enum mos_backup
     return status;
 }
 
+static const char *point_cause(const struct mos_monitor_source *source, mos_arena *arena) {
+    return mos_arena_printf(arena, "rpo:%s", mos_backup_type_word(source->type));
+}
+
 static mos_status look_at_point(mos_monitor *monitor, mos_catalog_session *session, const struct mos_monitor_source *source,
                                 int64_t began_unix_ns, struct mos_findings *findings, struct mos_error *error) {
     mos_arena *arena = findings->arena;
     const char *word = mos_backup_type_word(source->type);
-    const char *cause = mos_arena_printf(arena, "rpo:%s", word);
+    const char *cause = point_cause(source, arena);
     int64_t objective = mos_monitor_objective(monitor, session, source->type);
     int64_t newest;
     const char *id;
@@ -119,12 +123,16 @@ static mos_status look_at_point(mos_monitor *monitor, mos_catalog_session *sessi
 
 // ---- Sources ----
 
+static const char *path_cause(const char *path, mos_arena *arena) {
+    return mos_arena_printf(arena, "source:%.3000s", path);
+}
+
 static void look_at_paths(const struct mos_monitor_source *source, struct mos_findings *findings) {
     mos_arena *arena = findings->arena;
     for (size_t i = 0; i < source->path_count; i++) {
         struct stat found;
         const char *path = mos_arena_printf(arena, "%.3000s", source->paths[i]);
-        const char *cause = mos_arena_printf(arena, "source:%s", path);
+        const char *cause = path_cause(path, arena);
         if (lstat(path, &found) == 0 || (errno != ENOENT && errno != ENOTDIR)) {
             mos_findings_gone(findings, cause);
             continue;
@@ -135,6 +143,39 @@ static void look_at_paths(const struct mos_monitor_source *source, struct mos_fi
                                                                .message = mos_arena_printf(arena, "the %s source %s is gone",
                                                                                            mos_backup_type_word(source->type), path)});
     }
+}
+
+static bool is_configured(const mos_monitor *monitor, const char *cause, mos_arena *arena) {
+    for (size_t i = 0; i < monitor->options.source_count; i++) {
+        const struct mos_monitor_source *source = &monitor->options.sources[i];
+        if (strcmp(cause, point_cause(source, arena)) == 0) {
+            return true;
+        }
+        for (size_t j = 0; j < source->path_count; j++) {
+            if (strcmp(cause, path_cause(source->paths[j], arena)) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+// What was told of a source that is no longer configured is over: nobody looks at it any more.
+static mos_status look_at_former(mos_monitor *monitor, mos_catalog_session *session, struct mos_findings *findings,
+                                 struct mos_error *error) {
+    static const char *const prefixes[] = {"rpo:", "source:"};
+    mos_status status = MOS_OK;
+    for (size_t i = 0; i < sizeof(prefixes) / sizeof(prefixes[0]) && status == MOS_OK; i++) {
+        struct mos_alert *alerts;
+        size_t count = 0;
+        status = mos_catalog_open_alerts(session, prefixes[i], AT_ONCE, findings->arena, &alerts, &count, error);
+        for (size_t j = 0; j < count; j++) {
+            if (!is_configured(monitor, alerts[j].cause, findings->arena)) {
+                mos_findings_gone(findings, alerts[j].cause);
+            }
+        }
+    }
+    return status;
 }
 
 static mos_status put_began(mos_catalog_session *session, void *argument, struct mos_error *error) {
@@ -170,7 +211,7 @@ mos_status mos_monitor_look_at_sources(mos_monitor *monitor, struct mos_findings
         look_at_paths(&monitor->options.sources[i], findings);
         status = look_at_point(monitor, session, &monitor->options.sources[i], began_unix_ns, findings, error);
     }
-    return status;
+    return status == MOS_OK ? look_at_former(monitor, session, findings, error) : status;
 }
 
 // ---- Retention ----
@@ -181,17 +222,40 @@ static void note_id(struct mos_buffer *ids, int64_t *count, const char *id) {
     }
 }
 
-static void judge_kept(mos_monitor *monitor, const struct mos_kept *kept, const char *newest_id, int64_t now) {
+// As it is now, and not as it was when the walk came to it: a deletion takes the manifest away before the row.
+static bool is_deleted(mos_monitor *monitor, const char *id) {
+    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    struct mos_backup backup;
+    struct mos_job *jobs;
+    size_t count = 0;
+    if (mos_catalog_read_begin(monitor->catalog, &session, NULL) != MOS_OK) {
+        return false;
+    }
+    mos_status status = mos_catalog_get_backup(session, id, arena, &backup, NULL);
+    if (status != MOS_OK || mos_catalog_active_jobs(session, id, arena, &jobs, &count, NULL) != MOS_OK) {
+        return status == MOS_NOT_FOUND;
+    }
+    bool deleted = false;
+    for (size_t i = 0; i < count; i++) {
+        deleted = deleted || jobs[i].kind == MOS_JOB_DELETE;
+    }
+    return deleted;
+}
+
+static void judge_kept(mos_monitor *monitor, const struct mos_kept *kept, int64_t now) {
     struct stat found;
-    if (lstat(kept->encrypted_location, &found) != 0 && errno == ENOENT) {
-        note_id(&monitor->walk_gone_ids, &monitor->walk_gone, kept->id);
+    bool gone = lstat(kept->encrypted_location, &found) != 0 && errno == ENOENT;
+    // Only retention knows what stays past its days, for a hold, a rule, a quarantine or as the last of its source: what it has let go is
+    // late.
+    bool late =
+        kept->status == MOS_BACKUP_EXPIRED && (now - kept->created_at_unix_ns) / DAY_NS >= (int64_t)kept->retention_days + GRACE_DAYS;
+    if ((!gone && !late) || is_deleted(monitor, kept->id)) {
         return;
     }
-    // What somebody asked to keep, and the newest of its kind, stays on purpose. So does what keep rules may hold, until they
-    // have let it expire.
-    bool ruled = kept->status != MOS_BACKUP_EXPIRED && (monitor->options.keep_rules || strncmp(kept->created_by, "schedule:", 9) == 0);
-    bool meant = kept->legal_hold || kept->quarantined || kept->locked_until_unix_ns > now || strcmp(kept->id, newest_id) == 0 || ruled;
-    if (!meant && now - kept->created_at_unix_ns > (kept->retention_days + GRACE_DAYS) * DAY_NS) {
+    if (gone) {
+        note_id(&monitor->walk_gone_ids, &monitor->walk_gone, kept->id);
+    } else {
         note_id(&monitor->walk_late_ids, &monitor->walk_late, kept->id);
     }
 }
@@ -235,24 +299,18 @@ mos_status mos_monitor_walk_backups(mos_monitor *monitor, struct mos_findings *f
     struct mos_kept *kept;
     size_t count = 0;
     int64_t now = mos_now_unix_ns();
-    const char *newest[MOS_BACKUP_CONFIGURATION + 1];
-    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
+    mos_catalog_session *session = NULL;
     mos_status status = mos_catalog_read_begin(monitor->catalog, &session, error);
     if (status == MOS_OK) {
         status = mos_catalog_kept_backups(session, monitor->walk_created_at_unix_ns, monitor->walk_id, AT_ONCE, findings->arena, &kept,
                                           &count, error);
-    }
-    for (int type = MOS_BACKUP_FULL; type <= MOS_BACKUP_CONFIGURATION && status == MOS_OK; type++) {
-        struct mos_backup backup;
-        bool found = false;
-        status = mos_catalog_newest_backup(session, (enum mos_backup_type)type, findings->arena, &backup, &found, error);
-        newest[type] = found ? backup.id : "";
+        mos_catalog_read_end(session);
     }
     if (status != MOS_OK) {
         return status;
     }
     for (size_t i = 0; i < count; i++) {
-        judge_kept(monitor, &kept[i], kept[i].type ? newest[kept[i].type] : "", now);
+        judge_kept(monitor, &kept[i], now);
     }
     if (count < AT_ONCE) {
         tell_walk(monitor, findings);

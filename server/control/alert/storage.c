@@ -99,7 +99,9 @@ static mos_status look_ahead(mos_monitor *monitor, int64_t used_bytes, int64_t f
         status = mos_catalog_storage_samples(session, now - WINDOW_DAYS * DAY_NS, MOST, arena, &samples, &count, error);
         mos_catalog_read_end(session);
     }
-    if (status == MOS_OK && (count == 0 || now - samples[count - 1].time_unix_ns >= HOUR_NS)) {
+    // A sample from a time that is still to come is of a clock that was ahead, and goes when one is added.
+    int64_t last = count > 0 ? samples[count - 1].time_unix_ns : 0;
+    if (status == MOS_OK && (now - last >= HOUR_NS || last > now)) {
         struct mos_storage_sample sample = {now, used_bytes, free_bytes};
         status = mos_catalog_write(monitor->catalog, add_sample, &sample, error);
     }

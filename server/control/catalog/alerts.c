@@ -227,17 +227,18 @@ mos_status mos_catalog_count_open_alerts(mos_catalog_session *session, int64_t *
 mos_status mos_catalog_alerts_to_remind(mos_catalog_session *session, const struct mos_reminder_filter *filter, int limit, mos_arena *arena,
                                         struct mos_alert **out, size_t *out_count, struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;
-    mos_status status =
-        mos_sql_begin(&sql, session,
-                      "SELECT " COLUMNS " FROM alerts WHERE resolved_at_ns = 0 AND acknowledged_at_ns = 0 "
-                      "AND (CASE severity WHEN 'INFO' THEN 1 WHEN 'WARNING' THEN 2 WHEN 'ERROR' THEN 3 ELSE 4 END) >= ? "
-                      "AND (reminded_at_ns < ? OR (escalated_at_ns = 0 AND created_at_ns < ?)) ORDER BY reminded_at_ns LIMIT ?",
-                      error);
+    mos_status status = mos_sql_begin(
+        &sql, session,
+        "SELECT " COLUMNS " FROM alerts WHERE resolved_at_ns = 0 AND acknowledged_at_ns = 0 "
+        "AND (CASE severity WHEN 'INFO' THEN 1 WHEN 'WARNING' THEN 2 WHEN 'ERROR' THEN 3 ELSE 4 END) >= ? "
+        "AND (reminded_at_ns < ? OR reminded_at_ns > ? OR (escalated_at_ns = 0 AND created_at_ns < ?)) ORDER BY reminded_at_ns LIMIT ?",
+        error);
     if (status != MOS_OK) {
         return status;
     }
     mos_sql_bind_number(&sql, filter->least);
     mos_sql_bind_number(&sql, filter->told_before_unix_ns);
+    mos_sql_bind_number(&sql, filter->told_after_unix_ns);
     mos_sql_bind_number(&sql, filter->escalate_before_unix_ns);
     mos_sql_bind_number(&sql, limit);
     return take_some(&sql, limit, arena, out, out_count, error);

@@ -67,8 +67,9 @@ mos_status mos_catalog_open_alerts(mos_catalog_session *session, const char *cau
 mos_status mos_catalog_count_open_alerts(mos_catalog_session *session, int64_t *out_count, struct mos_error *error);
 struct mos_reminder_filter {
     enum mos_alert_severity least;
-    // People were last told of it before this.
+    // People were last told of it before this, or after that: then the clock was ahead.
     int64_t told_before_unix_ns;
+    int64_t told_after_unix_ns;
     // It was not escalated and is older than this; 0: none is.
     int64_t escalate_before_unix_ns;
 };

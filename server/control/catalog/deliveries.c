@@ -53,17 +53,20 @@ static mos_status take_rows(struct mos_sql *sql, int limit, mos_arena *arena, st
     return status;
 }
 
-mos_status mos_catalog_due_deliveries(mos_catalog_session *session, int64_t now_unix_ns, int limit, mos_arena *arena,
+mos_status mos_catalog_due_deliveries(mos_catalog_session *session, const struct mos_due_filter *filter, int limit, mos_arena *arena,
                                       struct mos_delivery_row **out, size_t *out_count, struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;
     mos_status status = mos_sql_begin(&sql, session,
-                                      "SELECT " COLUMNS " FROM deliveries WHERE " WAITING " AND next_try_at_ns <= ? "
+                                      "SELECT " COLUMNS " FROM deliveries WHERE " WAITING
+                                      " AND (next_try_at_ns <= ? OR next_try_at_ns > ?) AND (receiver <> 'webhook') = ? "
                                       "ORDER BY next_try_at_ns, id LIMIT ?",
                                       error);
     if (status != MOS_OK) {
         return status;
     }
-    mos_sql_bind_number(&sql, now_unix_ns);
+    mos_sql_bind_number(&sql, filter->now_unix_ns);
+    mos_sql_bind_number(&sql, filter->farthest_unix_ns);
+    mos_sql_bind_number(&sql, filter->mail);
     mos_sql_bind_number(&sql, limit);
     return take_rows(&sql, limit, arena, out, out_count, error);
 }

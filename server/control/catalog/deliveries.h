@@ -28,8 +28,15 @@ struct mos_delivery_row {
 
 // Inserts the row or replaces all of it.
 mos_status mos_catalog_put_delivery(mos_catalog_session *session, const struct mos_delivery_row *row, struct mos_error *error);
-// Those to be tried by now, longest due first, `limit` at most.
-mos_status mos_catalog_due_deliveries(mos_catalog_session *session, int64_t now_unix_ns, int limit, mos_arena *arena,
+struct mos_due_filter {
+    // Mails, or webhooks.
+    bool mail;
+    // Those to be tried by now, and those put off beyond the farthest time, as by a clock that was ahead.
+    int64_t now_unix_ns;
+    int64_t farthest_unix_ns;
+};
+// Earliest first, `limit` at most.
+mos_status mos_catalog_due_deliveries(mos_catalog_session *session, const struct mos_due_filter *filter, int limit, mos_arena *arena,
                                       struct mos_delivery_row **out, size_t *out_count, struct mos_error *error);
 // When the next one is to be tried; 0 where none waits.
 mos_status mos_catalog_next_delivery(mos_catalog_session *session, int64_t *out_unix_ns, struct mos_error *error);

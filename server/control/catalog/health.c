@@ -9,9 +9,10 @@ static mos_status too_large(struct mos_error *error) {
 mos_status mos_catalog_add_storage_sample(mos_catalog_session *session, const struct mos_storage_sample *sample, int64_t keep_after_unix_ns,
                                           struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql removal;
-    mos_status status = mos_sql_begin(&removal, session, "DELETE FROM storage_samples WHERE time_ns < ?", error);
+    mos_status status = mos_sql_begin(&removal, session, "DELETE FROM storage_samples WHERE time_ns < ? OR time_ns > ?", error);
     if (status == MOS_OK) {
         mos_sql_bind_number(&removal, keep_after_unix_ns);
+        mos_sql_bind_number(&removal, sample->time_unix_ns);
         status = mos_sql_finish(&removal, error);
     }
     if (status != MOS_OK) {
@@ -55,10 +56,13 @@ mos_status mos_catalog_storage_samples(mos_catalog_session *session, int64_t aft
 mos_status mos_catalog_longest_unverified(mos_catalog_session *session, int64_t before_unix_ns, mos_arena *arena, const char **out_id,
                                           struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;
-    mos_status status = mos_sql_begin(&sql, session,
-                                      "SELECT id FROM backups WHERE encrypted_checksum <> '' AND damaged = 0 AND verified_at_ns < ?1 "
-                                      "AND created_at_ns < ?1 AND status IN ('COMPLETED', 'VERIFIED') ORDER BY verified_at_ns LIMIT 1",
-                                      error);
+    mos_status status =
+        mos_sql_begin(&sql, session,
+                      "SELECT id FROM backups WHERE encrypted_checksum <> '' AND damaged = 0 AND verified_at_ns < ?1 "
+                      "AND created_at_ns < ?1 AND status IN ('COMPLETED', 'VERIFIED') AND id NOT IN (SELECT backup_id FROM jobs "
+                      "WHERE kind = 'VERIFY' AND created_at_ns >= ?1 AND status = 'FAILED') "
+                      "ORDER BY verified_at_ns LIMIT 1",
+                      error);
     if (status != MOS_OK) {
         return status;
     }
@@ -72,12 +76,11 @@ mos_status mos_catalog_longest_unverified(mos_catalog_session *session, int64_t 
 mos_status mos_catalog_kept_backups(mos_catalog_session *session, int64_t after_created_at_unix_ns, const char *after_id, int limit,
                                     mos_arena *arena, struct mos_kept **out, size_t *out_count, struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;
-    mos_status status =
-        mos_sql_begin(&sql, session,
-                      "SELECT id, type, status, created_at_ns, encrypted_location, retention_days, locked_until_ns, legal_hold, "
-                      "quarantined, created_by FROM backups WHERE (created_at_ns, id) > (?, ?) "
-                      "AND encrypted_checksum <> '' ORDER BY created_at_ns, id LIMIT ?",
-                      error);
+    mos_status status = mos_sql_begin(
+        &sql, session,
+        "SELECT id, status, created_at_ns, encrypted_location, retention_days FROM backups WHERE (created_at_ns, id) > (?, ?) "
+        "AND encrypted_checksum <> '' ORDER BY created_at_ns, id LIMIT ?",
+        error);
     if (status != MOS_OK) {
         return status;
     }
@@ -90,15 +93,10 @@ mos_status mos_catalog_kept_backups(mos_catalog_session *session, int64_t after_
     while (backups && count < (size_t)limit && (status = mos_sql_step(&sql, &row, error)) == MOS_OK && row) {
         struct mos_kept *kept = &backups[count++];
         kept->id = mos_sql_take_text(&sql, arena);
-        kept->type = mos_backup_type_from_word(mos_sql_take_text(&sql, arena));
         kept->status = mos_backup_status_from_word(mos_sql_take_text(&sql, arena));
         kept->created_at_unix_ns = mos_sql_take_number(&sql);
         kept->encrypted_location = mos_sql_take_text(&sql, arena);
         kept->retention_days = (int32_t)mos_sql_take_number(&sql);
-        kept->locked_until_unix_ns = mos_sql_take_number(&sql);
-        kept->legal_hold = mos_sql_take_number(&sql) != 0;
-        kept->quarantined = mos_sql_take_number(&sql) != 0;
-        kept->created_by = mos_sql_take_text(&sql, arena);
     }
     *out = backups;
     *out_count = count;

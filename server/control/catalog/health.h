@@ -19,22 +19,18 @@ mos_status mos_catalog_add_storage_sample(mos_catalog_session *session, const st
 mos_status mos_catalog_storage_samples(mos_catalog_session *session, int64_t after_unix_ns, int limit, mos_arena *arena,
                                        struct mos_storage_sample **out, size_t *out_count, struct mos_error *error);
 
-// A good backup that was last verified, or taken, before this: the one unverified for the longest. "" where there is none.
+// A good backup that was last verified, or taken, before this: the one unverified for the longest. One whose verification failed since
+// then, though it is not known to be damaged, lets the others go first. "" where there is none.
 mos_status mos_catalog_longest_unverified(mos_catalog_session *session, int64_t before_unix_ns, mos_arena *arena, const char **out_id,
                                           struct mos_error *error);
 
 // What a committed backup must still be.
 struct mos_kept {
     const char *id;
-    enum mos_backup_type type;
     enum mos_backup_status status;
     int64_t created_at_unix_ns;
     const char *encrypted_location;
     int32_t retention_days;
-    int64_t locked_until_unix_ns;
-    bool legal_hold;
-    bool quarantined;
-    const char *created_by;
 };
 // Committed ones behind this place, oldest first, `limit` at most; 0 and "" begin.
 mos_status mos_catalog_kept_backups(mos_catalog_session *session, int64_t after_created_at_unix_ns, const char *after_id, int limit,

@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "control/alert/alert.h"
 #include "control/catalog/audit.h"
+#include "control/schedule/change.h"
 #include "control/schedule/timing.h"
 
 enum {
@@ -85,18 +86,16 @@ static mos_status put_row(mos_catalog_session *session, const struct mos_run *ro
     return status == MOS_OK ? mos_catalog_put_run(session, &joined, error) : status;
 }
 
-static const char *cause_of(const struct mos_schedule *schedule, mos_arena *arena) {
-    return mos_arena_printf(arena, "missed:%s", schedule->id);
-}
-
 // A run that did not come about is told of; that one did come about ends it.
 static mos_status tell(mos_catalog_session *session, const struct mos_schedule *schedule, const struct mos_run *run,
                        struct mos_error *error) {
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     char last[MOS_TIME_TEXT_BYTES];
     mos_time_format(run->through_unix_ns, last);
-    struct mos_alert_cause cause = {
-        .type = MOS_ALERT_BACKUP_MISSED, .severity = MOS_SEVERITY_ERROR, .cause = cause_of(schedule, arena), .message = ""};
+    struct mos_alert_cause cause = {.type = MOS_ALERT_BACKUP_MISSED,
+                                    .severity = MOS_SEVERITY_ERROR,
+                                    .cause = mos_schedule_alert_cause(schedule->id, arena),
+                                    .message = ""};
     if (run->state == MOS_RUN_MISSED) {
         cause.message = mos_arena_printf(arena, "%lld %s of the schedule %s missed, the last at %s", (long long)run->count,
                                          run->count == 1 ? "run was" : "runs were", schedule->name, last);

@@ -20,6 +20,7 @@
 #include "control/catalog/jobs.h"
 #include "control/job/facts.h"
 #include "control/schedule/account.h"
+#include "control/schedule/change.h"
 #include "control/schedule/sweep.h"
 #include "control/schedule/trust.h"
 
@@ -40,6 +41,7 @@ enum {
 };
 
 static const char trusted_time[] = "schedule.trusted_time";
+static const char stuck_retention[] = "retention:sweep";
 
 struct mos_scheduler {
     struct mos_scheduler_options options;
@@ -53,6 +55,8 @@ struct mos_scheduler {
     int64_t known_unix_ns, kept_known_unix_ns;
     int64_t last_look_ns;
     bool doubted;
+    // Whether the alert about retention may be open: after a failure, and after a start.
+    bool retention_doubted;
     int64_t next_sweep, next_learning, next_load;
     // Jobs of the server itself ran since the load was last looked at: it tells nothing of the rest.
     bool jobs_ran;
@@ -126,13 +130,15 @@ static mos_status look_at_clock(mos_scheduler *scheduler, int64_t now, bool *out
     if (status != MOS_OK) {
         return status;
     }
+    // The server before this one may have told of a doubt.
+    bool may_be_told = scheduler->doubted || !scheduler->last_look_ns;
     int64_t elapsed = scheduler->last_look_ns ? monotonic - scheduler->last_look_ns : 0;
     scheduler->last_look_ns = monotonic;
     enum mos_trust trust = mos_trust_look(&scheduler->known_unix_ns, now, elapsed, newest);
     *out_good = trust == MOS_CLOCK_GOOD;
     if (!*out_good && !scheduler->doubted) {
         tell_doubt(scheduler, trust, now, newest);
-    } else if (*out_good && scheduler->doubted) {
+    } else if (*out_good && may_be_told) {
         mos_alert_resolve(scheduler->options.catalog, "clock");
     }
     scheduler->doubted = !*out_good;
@@ -184,6 +190,15 @@ static mos_status thin(mos_catalog_session *session, void *argument, struct mos_
     return mos_catalog_thin_runs(session, *(const int64_t *)argument, error);
 }
 
+static void tell_stuck_retention(mos_scheduler *scheduler, const struct mos_error *reason) {
+    char message[sizeof(reason->message) + 64];
+    snprintf(message, sizeof(message), "Retention could not be carried out: %s", reason->message);
+    const struct mos_alert_cause cause = {
+        .type = MOS_ALERT_RETENTION_VIOLATION, .severity = MOS_SEVERITY_ERROR, .cause = stuck_retention, .message = message};
+    scheduler->retention_doubted = true;
+    mos_alert_raise(scheduler->options.catalog, &cause);
+}
+
 static void sweep(mos_scheduler *scheduler, int64_t now) {
     struct mos_error error = {0};
     bool more = false;
@@ -194,6 +209,10 @@ static void sweep(mos_scheduler *scheduler, int64_t now) {
     }
     if (status != MOS_OK && status != MOS_UNAVAILABLE) {
         mos_log_error("retention could not be carried out", MOS_TEXT("reason", error.message));
+        tell_stuck_retention(scheduler, &error);
+    } else if (status == MOS_OK && scheduler->retention_doubted) {
+        mos_alert_resolve(scheduler->options.catalog, stuck_retention);
+        scheduler->retention_doubted = false;
     }
     scheduler->next_sweep = now / MOS_NS_PER_SECOND + (more ? SOON_SECONDS : SWEEP_SECONDS);
 }
@@ -298,10 +317,9 @@ static mos_status decide(mos_catalog_session *session, void *argument, struct mo
     if (decision->apply) {
         after.cron = decision->suggestion->schedule.cron;
         after.updated_at_unix_ns = decision->now_unix_ns;
-        after.accounted_until_unix_ns = decision->now_unix_ns;
     }
     if (status == MOS_OK) {
-        status = mos_catalog_put_schedule(session, &after, error);
+        status = mos_schedule_change_in(session, decision->before, &after, decision->now_unix_ns, error);
     }
     if (status != MOS_OK || !decision->apply) {
         return status;
@@ -433,6 +451,7 @@ static void *thread_main(void *argument) {
 mos_scheduler *mos_scheduler_create(const struct mos_scheduler_options *options) {
     mos_scheduler *scheduler = mos_calloc(1, sizeof(*scheduler));
     scheduler->options = *options;
+    scheduler->retention_doubted = true;
     pthread_mutex_init(&scheduler->mutex, NULL);
     pthread_mutex_init(&scheduler->round, NULL);
     pthread_condattr_t monotonic;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "control/schedule/change.h"
 #include "control/schedule/preview.h"
 #include "control/service/schedule_internal.h"
 
@@ -57,15 +58,17 @@ static mos_status put(mos_catalog_session *session, void *argument, struct mos_e
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     struct mos_schedule before;
     int64_t now = mos_now_unix_ns();
-    mos_status status = MOS_OK;
-    change->schedule.created_at_unix_ns = now;
-    if (!change->is_new) {
-        status = mos_catalog_get_schedule(session, change->schedule.id, arena, &before, error);
-        change->schedule.created_at_unix_ns = status == MOS_OK ? before.created_at_unix_ns : 0;
-    }
     change->schedule.updated_at_unix_ns = now;
-    change->schedule.accounted_until_unix_ns = now;
-    return status == MOS_OK ? mos_catalog_put_schedule(session, &change->schedule, error) : status;
+    if (change->is_new) {
+        change->schedule.created_at_unix_ns = change->schedule.accounted_until_unix_ns = now;
+        return mos_catalog_put_schedule(session, &change->schedule, error);
+    }
+    mos_status status = mos_catalog_get_schedule(session, change->schedule.id, arena, &before, error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    change->schedule.created_at_unix_ns = before.created_at_unix_ns;
+    return mos_schedule_change_in(session, &before, &change->schedule, now, error);
 }
 
 static mos_status write(struct mos_services *services, struct mos_call *call, struct change *change, schedule_message *response) {
@@ -104,7 +107,7 @@ static mos_status remove_schedule(mos_catalog_session *session, void *argument, 
     struct mos_schedule known;
     mos_status status = mos_catalog_get_schedule(session, schedule->id, arena, &known, error);
     schedule->has_keep = status == MOS_OK && known.has_keep;
-    return status == MOS_OK ? mos_catalog_remove_schedule(session, schedule->id, error) : status;
+    return status == MOS_OK ? mos_schedule_remove_in(session, schedule->id, error) : status;
 }
 
 BACKUP_HANDLER(delete_schedule, DeleteScheduleRequest, DeleteScheduleResponse) {

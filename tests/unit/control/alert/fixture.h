@@ -2,6 +2,8 @@
 #ifndef MOS_TESTS_UNIT_CONTROL_ALERT_FIXTURE_H
 #define MOS_TESTS_UNIT_CONTROL_ALERT_FIXTURE_H
 
+#include <sqlite3.h>
+
 #include "common/clock.h"
 #include "control/alert/alert.h"
 #include "control/catalog/alerts.h"
@@ -42,6 +44,14 @@ static inline size_t list_deliveries(struct catalog_fixture *fixture, const char
     MOS_ASSERT_OK(mos_catalog_deliveries_of(session, reference, 100, fixture->arena, out, &count, &fixture->error), &fixture->error);
     mos_catalog_read_end(session);
     return count;
+}
+
+// Behind the catalog's back, as what a disk does to it.
+static inline void run_sql(struct catalog_fixture *fixture, const char *sql) {
+    sqlite3 *db;
+    CU_ASSERT_EQUAL_FATAL(sqlite3_open(fixture->path, &db), SQLITE_OK);
+    CU_ASSERT_EQUAL_FATAL(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
 }
 
 struct acknowledging {

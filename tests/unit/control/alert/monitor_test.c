@@ -168,26 +168,63 @@ MOS_TEST(ends_are_followed_once_over_a_restart) {
     fixture_close(&fixture);
 }
 
-MOS_TEST(what_is_kept_too_long_is_told_but_not_what_is_kept_on_purpose) {
+static bool is_over(const void *argument) {
+    return mos_now_monotonic_ns() > *(const int64_t *)argument;
+}
+
+MOS_TEST(what_cannot_be_followed_keeps_nothing_else_from_being_told) {
     struct catalog_fixture fixture;
     fixture_open(&fixture);
     struct mos_monitor_options given = options();
+    given.repository = "/nowhere/at/all";
+    const struct mos_event event = {.job_id = fixture_id(&fixture, 1),
+                                    .job_kind = MOS_JOB_CHECK,
+                                    .job_status = MOS_JOB_SUCCEEDED,
+                                    .kind = MOS_EVENT_FINISHED,
+                                    .backup_id = "",
+                                    .message = ""};
+    fixture_add_event(&fixture, event);
+    run_sql(&fixture,
+            "CREATE TRIGGER stuck BEFORE INSERT ON facts WHEN new.name = 'monitor.followed' BEGIN SELECT RAISE(ABORT, 'no'); END");
+    mos_monitor *monitor = mos_monitor_create(fixture.catalog, NULL, &given);
+    int64_t bound_ns = mos_now_monotonic_ns() + 10 * MOS_NS_PER_SECOND;
+    MOS_ASSERT_OK(mos_monitor_start(monitor, &fixture.error), &fixture.error);
+    int64_t seen = 0;
+    while (!open_alert(&fixture, "repository") && !is_over(&bound_ns)) {
+        mos_catalog_wait_events_for(fixture.catalog, seen, MOS_NS_PER_SECOND, is_over, &bound_ns);
+        seen = mos_catalog_last_event(fixture.catalog);
+    }
+    CU_ASSERT_PTR_NOT_NULL(open_alert(&fixture, "repository"));
+    mos_monitor_stop(monitor);
+    mos_monitor_destroy(monitor);
+    fixture_close(&fixture);
+}
+
+MOS_TEST(what_is_kept_too_long_is_told_but_not_what_is_kept_on_purpose) {
+    struct catalog_fixture fixture;
+    fixture_open(&fixture);
+    const struct mos_monitor_options given = options();
     mos_clock_fake(BEGIN_NS);
-    struct mos_backup backup = {.type = MOS_BACKUP_FILES,
-                                .status = MOS_BACKUP_VERIFIED,
-                                .encrypted_checksum = "x",
-                                .encrypted_location = given.repository,
-                                .retention_days = 10};
-    // From old to new: late, held, locked, by a schedule whose rules may hold it, in grace, the newest.
-    for (int i = 0; i < 6; i++) {
+    struct mos_backup backup = {
+        .type = MOS_BACKUP_FILES, .encrypted_checksum = "x", .encrypted_location = given.repository, .retention_days = 10};
+    // All past their days; what retention has not let go is held by something: it may be the last of another source. From old to new: let
+    // go and still there, held by whatever it is, let go but being deleted.
+    for (int i = 0; i < 3; i++) {
         backup.id = fixture_id(&fixture, i);
-        backup.created_at_unix_ns = BEGIN_NS - 30 * DAY_NS + i * MINUTE_NS + (i == 4 ? 19 * DAY_NS : 0);
-        backup.legal_hold = i == 1;
-        backup.locked_until_unix_ns = i == 2 ? BEGIN_NS + DAY_NS : 0;
-        backup.created_by = i == 3 ? "schedule:nightly" : "somebody";
+        backup.status = i == 1 ? MOS_BACKUP_VERIFIED : MOS_BACKUP_EXPIRED;
+        backup.created_at_unix_ns = BEGIN_NS - 30 * DAY_NS + i * MINUTE_NS;
         fixture_put_backup(&fixture, backup);
     }
-    backup.id = fixture_id(&fixture, 7);
+    fixture_put_job(&fixture, (struct mos_job){.id = fixture_id(&fixture, 9),
+                                               .kind = MOS_JOB_DELETE,
+                                               .status = MOS_JOB_PENDING,
+                                               .backup_id = fixture_id(&fixture, 2)});
+    // Let go, but in grace; and the newest.
+    backup.id = fixture_id(&fixture, 3);
+    backup.created_at_unix_ns = BEGIN_NS - 11 * DAY_NS;
+    fixture_put_backup(&fixture, backup);
+    backup.id = fixture_id(&fixture, 4);
+    backup.status = MOS_BACKUP_VERIFIED;
     backup.created_at_unix_ns = BEGIN_NS - DAY_NS;
     fixture_put_backup(&fixture, backup);
     mos_monitor *monitor = mos_monitor_create(fixture.catalog, NULL, &given);
@@ -195,21 +232,121 @@ MOS_TEST(what_is_kept_too_long_is_told_but_not_what_is_kept_on_purpose) {
     const struct mos_alert *alert = open_alert(&fixture, "retention:late");
     CU_ASSERT_PTR_NOT_NULL_FATAL(alert);
     CU_ASSERT_EQUAL(alert->type, MOS_ALERT_RETENTION_VIOLATION);
-    const char *expected = mos_arena_printf(fixture.arena, "%s,%s", fixture_id(&fixture, 0), fixture_id(&fixture, 5));
-    CU_ASSERT_STRING_EQUAL(alert->details[0].value, expected);
-    mos_monitor_destroy(monitor);
-    // Rules by tag may hold any of them, until it has expired.
-    given.keep_rules = true;
-    monitor = mos_monitor_create(fixture.catalog, NULL, &given);
-    MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
-    CU_ASSERT_PTR_NULL(open_alert(&fixture, "retention:late"));
-    backup.id = fixture_id(&fixture, 0);
-    backup.created_at_unix_ns = BEGIN_NS - 30 * DAY_NS;
-    backup.status = MOS_BACKUP_EXPIRED;
-    fixture_put_backup(&fixture, backup);
-    MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
-    CU_ASSERT_PTR_NOT_NULL(open_alert(&fixture, "retention:late"));
+    CU_ASSERT_STRING_EQUAL(alert->details[0].value, fixture_id(&fixture, 0));
     mos_monitor_destroy(monitor);
     mos_clock_fake(0);
+    fixture_close(&fixture);
+}
+
+MOS_TEST(what_is_gone_is_told_but_not_what_is_being_deleted) {
+    struct catalog_fixture fixture;
+    fixture_open(&fixture);
+    const struct mos_monitor_options given = options();
+    for (int i = 0; i < 2; i++) {
+        fixture_put_backup(&fixture, (struct mos_backup){.id = fixture_id(&fixture, i),
+                                                         .type = MOS_BACKUP_FILES,
+                                                         .status = MOS_BACKUP_VERIFIED,
+                                                         .encrypted_checksum = "x",
+                                                         .encrypted_location = "/nowhere/at/all",
+                                                         .retention_days = 10,
+                                                         .created_at_unix_ns = mos_now_unix_ns() + i});
+    }
+    // Its manifest goes before its row does.
+    fixture_put_job(&fixture, (struct mos_job){.id = fixture_id(&fixture, 9),
+                                               .kind = MOS_JOB_DELETE,
+                                               .status = MOS_JOB_RUNNING,
+                                               .backup_id = fixture_id(&fixture, 0)});
+    mos_monitor *monitor = mos_monitor_create(fixture.catalog, NULL, &given);
+    MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
+    const struct mos_alert *alert = open_alert(&fixture, "retention:gone");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(alert);
+    CU_ASSERT_STRING_EQUAL(alert->details[0].value, fixture_id(&fixture, 1));
+    mos_monitor_destroy(monitor);
+    fixture_close(&fixture);
+}
+
+MOS_TEST(samples_of_a_clock_that_was_ahead_do_not_stop_the_forecast) {
+    struct catalog_fixture fixture;
+    fixture_open(&fixture);
+    const struct mos_monitor_options given = options();
+    mos_monitor *monitor = mos_monitor_create(fixture.catalog, NULL, &given);
+    mos_clock_fake(BEGIN_NS + 1000 * HOUR_NS);
+    MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
+    mos_clock_fake(BEGIN_NS);
+    MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
+    mos_catalog_session *session = fixture_read(&fixture);
+    struct mos_storage_sample *samples;
+    size_t count = 0;
+    MOS_ASSERT_OK(mos_catalog_storage_samples(session, 0, 10, fixture.arena, &samples, &count, &fixture.error), &fixture.error);
+    mos_catalog_read_end(session);
+    CU_ASSERT_EQUAL_FATAL(count, 1);
+    CU_ASSERT_EQUAL(samples[0].time_unix_ns, BEGIN_NS);
+    mos_monitor_destroy(monitor);
+    mos_clock_fake(0);
+    fixture_close(&fixture);
+}
+
+MOS_TEST(what_is_no_longer_configured_is_no_longer_missed) {
+    struct catalog_fixture fixture;
+    fixture_open(&fixture);
+    char *paths[] = {"/nowhere/at/all", "/nowhere/else"};
+    struct mos_monitor_source source = {.type = MOS_BACKUP_FILES, .name = "/nowhere", .paths = paths, .path_count = 2};
+    struct mos_monitor_options given = options();
+    given.sources = &source;
+    given.source_count = 1;
+    given.rpo_minutes = 60;
+    mos_clock_fake(BEGIN_NS);
+    mos_monitor *monitor = mos_monitor_create(fixture.catalog, NULL, &given);
+    MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
+    mos_clock_fake(BEGIN_NS + 2 * HOUR_NS);
+    MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
+    CU_ASSERT_PTR_NOT_NULL(open_alert(&fixture, "rpo:FILES"));
+    CU_ASSERT_PTR_NOT_NULL(open_alert(&fixture, "source:/nowhere/at/all"));
+    mos_monitor_destroy(monitor);
+    source.path_count = 1;
+    monitor = mos_monitor_create(fixture.catalog, NULL, &given);
+    MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
+    CU_ASSERT_PTR_NOT_NULL(open_alert(&fixture, "rpo:FILES"));
+    CU_ASSERT_PTR_NOT_NULL(open_alert(&fixture, "source:/nowhere/at/all"));
+    CU_ASSERT_PTR_NULL(open_alert(&fixture, "source:/nowhere/else"));
+    mos_monitor_destroy(monitor);
+    given.source_count = 0;
+    monitor = mos_monitor_create(fixture.catalog, NULL, &given);
+    MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
+    CU_ASSERT_PTR_NULL(open_alert(&fixture, "rpo:FILES"));
+    CU_ASSERT_PTR_NULL(open_alert(&fixture, "source:/nowhere/at/all"));
+    mos_monitor_destroy(monitor);
+    mos_clock_fake(0);
+    fixture_close(&fixture);
+}
+
+static const char *longest_unverified(struct catalog_fixture *fixture, int64_t before) {
+    mos_catalog_session *session = fixture_read(fixture);
+    const char *id = "";
+    MOS_ASSERT_OK(mos_catalog_longest_unverified(session, before, fixture->arena, &id, &fixture->error), &fixture->error);
+    mos_catalog_read_end(session);
+    return id;
+}
+
+MOS_TEST(a_backup_that_cannot_be_verified_keeps_no_other_from_it) {
+    struct catalog_fixture fixture;
+    fixture_open(&fixture);
+    for (int i = 0; i < 2; i++) {
+        fixture_put_backup(&fixture, (struct mos_backup){.id = fixture_id(&fixture, i),
+                                                         .type = MOS_BACKUP_FILES,
+                                                         .status = MOS_BACKUP_VERIFIED,
+                                                         .encrypted_checksum = "x",
+                                                         .verified_at_unix_ns = BEGIN_NS + i,
+                                                         .created_at_unix_ns = BEGIN_NS});
+    }
+    CU_ASSERT_STRING_EQUAL(longest_unverified(&fixture, BEGIN_NS + DAY_NS), fixture_id(&fixture, 0));
+    fixture_put_job(&fixture, (struct mos_job){.id = fixture_id(&fixture, 9),
+                                               .kind = MOS_JOB_VERIFY,
+                                               .status = MOS_JOB_FAILED,
+                                               .backup_id = fixture_id(&fixture, 0),
+                                               .created_at_unix_ns = BEGIN_NS + 2 * DAY_NS});
+    CU_ASSERT_STRING_EQUAL(longest_unverified(&fixture, BEGIN_NS + DAY_NS), fixture_id(&fixture, 1));
+    // Its turn comes again.
+    CU_ASSERT_STRING_EQUAL(longest_unverified(&fixture, BEGIN_NS + 3 * DAY_NS), fixture_id(&fixture, 0));
     fixture_close(&fixture);
 }

@@ -90,6 +90,25 @@ MOS_TEST(what_nobody_acknowledges_is_told_again_and_to_others) {
     fixture_close(&fixture);
 }
 
+MOS_TEST(a_clock_that_was_ahead_puts_no_reminder_off) {
+    struct catalog_fixture fixture;
+    fixture_open(&fixture);
+    const char *id = raise_one(&fixture, MOS_SEVERITY_ERROR);
+    struct mos_delivery_row *rows;
+    step(&fixture, BEGIN_NS);
+    // A year ahead for once: everybody is reminded, and others are told.
+    step(&fixture, BEGIN_NS + 8760 * HOUR_NS);
+    size_t before = list_deliveries(&fixture, id, &rows);
+    step(&fixture, BEGIN_NS + 4 * HOUR_NS);
+    CU_ASSERT_EQUAL_FATAL(list_deliveries(&fixture, id, &rows), before + 4);
+    step(&fixture, BEGIN_NS + 8 * HOUR_NS - 1);
+    CU_ASSERT_EQUAL_FATAL(list_deliveries(&fixture, id, &rows), before + 4);
+    step(&fixture, BEGIN_NS + 8 * HOUR_NS);
+    CU_ASSERT_EQUAL_FATAL(list_deliveries(&fixture, id, &rows), before + 8);
+    mos_clock_fake(0);
+    fixture_close(&fixture);
+}
+
 MOS_TEST(addresses_are_checked) {
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     struct mos_error error;

@@ -1,0 +1,174 @@
+#include "control/schedule/scheduler.h"
+
+#include "common/clock.h"
+#include "control/alert/alert.h"
+#include "control/schedule/change.h"
+#include "unit/control/catalog/fixture.h"
+
+#define HOUR_NS (3600 * MOS_NS_PER_SECOND)
+// 2027-01-15 00:00 UTC.
+#define MIDNIGHT_NS (INT64_C(1799971200) * MOS_NS_PER_SECOND)
+
+static const char id[] = "01000000-0000-7000-8000-000000000001";
+// Every night from two to six nothing runs.
+static const struct mos_blackout blackouts[] = {{"0 2 * * *", 240}};
+
+// Due at three; started at six.
+static struct mos_schedule nightly(void) {
+    return (struct mos_schedule){.id = id,
+                                 .name = "nightly",
+                                 .cron = "0 3 * * *",
+                                 .time_zone = "",
+                                 .backup_type = MOS_BACKUP_FILES,
+                                 .backup_name = "",
+                                 .blackouts = blackouts,
+                                 .blackout_count = 1,
+                                 .overlap = MOS_OVERLAP_SKIP,
+                                 .timing_note = "",
+                                 .created_at_unix_ns = MIDNIGHT_NS,
+                                 .updated_at_unix_ns = MIDNIGHT_NS,
+                                 .accounted_until_unix_ns = MIDNIGHT_NS};
+}
+
+static mos_status put(mos_catalog_session *session, void *schedule, struct mos_error *error) {
+    return mos_catalog_put_schedule(session, schedule, error);
+}
+
+static mos_status change(mos_catalog_session *session, void *after, struct mos_error *error) {
+    const struct mos_schedule before = nightly();
+    return mos_schedule_change_in(session, &before, after, mos_now_unix_ns(), error);
+}
+
+static mos_status remove_it(mos_catalog_session *session, void *argument, struct mos_error *error) {
+    return mos_schedule_remove_in(session, argument, error);
+}
+
+static mos_status start(void *context, const struct mos_schedule *schedule, mos_catalog_change also, void *also_argument,
+                        char out_backup_id[MOS_ID_TEXT_BYTES], struct mos_error *error) {
+    struct catalog_fixture *fixture = context;
+    (void)schedule;
+    mos_id_new(out_backup_id);
+    return mos_catalog_write(fixture->catalog, also, also_argument, error);
+}
+
+static mos_status remove_backup(void *context, const char *backup_id, struct mos_error *error) {
+    (void)context, (void)backup_id, (void)error;
+    return MOS_OK;
+}
+
+static mos_status prune(void *context, struct mos_error *error) {
+    (void)context, (void)error;
+    return MOS_OK;
+}
+
+static mos_scheduler *make_ruled_scheduler(struct catalog_fixture *fixture, const char *tag_rules) {
+    const struct mos_scheduler_options options = {
+        .catalog = fixture->catalog, .acts = {fixture, start, remove_backup, prune}, .tag_rules = tag_rules, .repository = "/nowhere"};
+    return mos_scheduler_create(&options);
+}
+
+static mos_scheduler *make_scheduler(struct catalog_fixture *fixture) {
+    return make_ruled_scheduler(fixture, "");
+}
+
+static void round_at(mos_scheduler *scheduler, int64_t now_unix_ns) {
+    mos_clock_fake(now_unix_ns);
+    mos_scheduler_round(scheduler);
+}
+
+// What became of the run that was due at three when the schedule was changed at four; looked at by seven.
+static struct mos_run change_at_four(struct mos_schedule after) {
+    struct catalog_fixture fixture;
+    fixture_open(&fixture);
+    struct mos_schedule before = nightly();
+    mos_clock_fake(MIDNIGHT_NS);
+    MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, put, &before, &fixture.error), &fixture.error);
+    mos_scheduler *scheduler = make_scheduler(&fixture);
+    round_at(scheduler, MIDNIGHT_NS + 4 * HOUR_NS);
+    after.updated_at_unix_ns = mos_now_unix_ns();
+    MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, change, &after, &fixture.error), &fixture.error);
+    round_at(scheduler, MIDNIGHT_NS + 4 * HOUR_NS + 1);
+    round_at(scheduler, MIDNIGHT_NS + 6 * HOUR_NS);
+    round_at(scheduler, MIDNIGHT_NS + 7 * HOUR_NS);
+    mos_scheduler_destroy(scheduler);
+    mos_catalog_session *session = fixture_read(&fixture);
+    struct mos_run *runs;
+    size_t count = 0;
+    MOS_ASSERT_OK(mos_catalog_list_runs(session, id, 0, 10, fixture.arena, &runs, &count, &fixture.error), &fixture.error);
+    mos_catalog_read_end(session);
+    CU_ASSERT_EQUAL_FATAL(count, 1);
+    struct mos_run run = runs[0];
+    mos_clock_fake(0);
+    fixture_close(&fixture);
+    remove(fixture.path);
+    CU_ASSERT_EQUAL(run.due_at_unix_ns, MIDNIGHT_NS + 3 * HOUR_NS);
+    return run;
+}
+
+MOS_TEST(a_run_that_a_blackout_puts_off_is_not_lost_by_a_change) {
+    struct mos_schedule after = nightly();
+    after.retention_days = 10;
+    CU_ASSERT_EQUAL(change_at_four(after).state, MOS_RUN_STARTED);
+    after.paused = true;
+    CU_ASSERT_EQUAL(change_at_four(after).state, MOS_RUN_SKIPPED);
+    after = nightly();
+    after.cron = "0 1 * * *";
+    CU_ASSERT_EQUAL(change_at_four(after).state, MOS_RUN_SKIPPED);
+}
+
+static int64_t count_open(struct catalog_fixture *fixture) {
+    mos_catalog_session *session = fixture_read(fixture);
+    int64_t count = -1;
+    MOS_ASSERT_OK(mos_catalog_count_open_alerts(session, &count, &fixture->error), &fixture->error);
+    mos_catalog_read_end(session);
+    return count;
+}
+
+MOS_TEST(an_alert_about_missed_runs_ends_with_its_schedule) {
+    struct catalog_fixture fixture;
+    fixture_open(&fixture);
+    struct mos_schedule schedule = nightly();
+    mos_clock_fake(MIDNIGHT_NS);
+    MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, put, &schedule, &fixture.error), &fixture.error);
+    mos_scheduler *scheduler = make_scheduler(&fixture);
+    round_at(scheduler, MIDNIGHT_NS + 40 * HOUR_NS);
+    CU_ASSERT_EQUAL(count_open(&fixture), 1);
+    MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, remove_it, (void *)(uintptr_t)id, &fixture.error), &fixture.error);
+    CU_ASSERT_EQUAL(count_open(&fixture), 0);
+    mos_scheduler_destroy(scheduler);
+    mos_clock_fake(0);
+    fixture_close(&fixture);
+}
+
+MOS_TEST(a_doubt_about_the_clock_ends_over_a_restart) {
+    struct catalog_fixture fixture;
+    fixture_open(&fixture);
+    mos_clock_fake(MIDNIGHT_NS);
+    mos_scheduler *scheduler = make_scheduler(&fixture);
+    mos_scheduler_round(scheduler);
+    round_at(scheduler, MIDNIGHT_NS + 20000 * HOUR_NS);
+    CU_ASSERT_EQUAL(count_open(&fixture), 1);
+    mos_scheduler_destroy(scheduler);
+    scheduler = make_scheduler(&fixture);
+    round_at(scheduler, MIDNIGHT_NS + HOUR_NS);
+    CU_ASSERT_EQUAL(count_open(&fixture), 0);
+    mos_scheduler_destroy(scheduler);
+    mos_clock_fake(0);
+    fixture_close(&fixture);
+}
+
+MOS_TEST(retention_that_cannot_be_carried_out_is_told) {
+    struct catalog_fixture fixture;
+    fixture_open(&fixture);
+    mos_clock_fake(MIDNIGHT_NS);
+    mos_scheduler *scheduler = make_ruled_scheduler(&fixture, "no rules");
+    mos_scheduler_round(scheduler);
+    CU_ASSERT_EQUAL(count_open(&fixture), 1);
+    mos_scheduler_destroy(scheduler);
+    scheduler = make_scheduler(&fixture);
+    mos_scheduler_round(scheduler);
+    CU_ASSERT_EQUAL(count_open(&fixture), 0);
+    mos_scheduler_destroy(scheduler);
+    mos_clock_fake(0);
+    fixture_close(&fixture);
+}
