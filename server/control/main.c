@@ -29,6 +29,7 @@
 #include "control/metrics/metrics.h"
 #include "control/offsite/offsite.h"
 #include "control/rpc/rpc.h"
+#include "control/schedule/overdue.h"
 #include "control/schedule/scheduler.h"
 #include "control/service/service.h"
 
@@ -71,6 +72,7 @@ struct program {
     mos_kms *kms;
     struct mos_key_keeper keeper;
     mos_readiness *readiness;
+    struct mos_overdue overdue;
     mos_watch *watch;
     mos_metrics *metrics;
     mos_scheduler *scheduler;
@@ -337,7 +339,9 @@ static mos_status open_state(struct program *program, struct mos_error *error) {
     if (status != MOS_OK) {
         return status;
     }
-    status = mos_watch_create(&program->watch, program->catalog, program->settings, error);
+    program->overdue = (struct mos_overdue){program->catalog, mos_setting_text(program->settings, MOS_SETTING_BACKUP_KEEP_TAGS)};
+    status = mos_watch_create(&program->watch, program->catalog, program->settings,
+                              &(struct mos_monitor_retention){mos_overdue_find, &program->overdue}, error);
     if (status != MOS_OK) {
         return status;
     }

@@ -32,7 +32,6 @@ void mos_monitor_destroy(mos_monitor *monitor) {
         return;
     }
     mos_buffer_free(&monitor->walk_gone_ids);
-    mos_buffer_free(&monitor->walk_late_ids);
     pthread_mutex_destroy(&monitor->size_mutex);
     free(monitor);
 }
@@ -182,7 +181,7 @@ static mos_status tidy(mos_monitor *monitor, struct mos_error *error) {
 
 mos_status mos_monitor_cycle(mos_monitor *monitor, struct mos_error *error) {
     static mos_status (*const looks[])(mos_monitor *, struct mos_findings *, struct mos_error *) = {
-        mos_monitor_look_at_storage, mos_monitor_look_at_sources, mos_monitor_walk_backups};
+        mos_monitor_look_at_storage, mos_monitor_look_at_sources, mos_monitor_walk_backups, mos_monitor_look_at_retention};
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     struct mos_findings findings;
     mos_findings_begin(&findings, arena);

@@ -16,6 +16,13 @@ struct mos_monitor_source {
     size_t path_count;
 };
 
+// Who knows the rules of retention: which backups are there though they were to go at that moment. Ids in the arena, oldest first.
+struct mos_monitor_retention {
+    mos_status (*overdue)(void *context, int64_t unix_ns, mos_arena *arena, const char ***out_ids, size_t *out_count,
+                          struct mos_error *error);
+    void *context;
+};
+
 // All borrowed, and must outlive it.
 struct mos_monitor_options {
     const char *repository;
@@ -28,8 +35,8 @@ struct mos_monitor_options {
     int64_t verify_a_day;
     int64_t free_percent;
     int64_t full_days;
-    // Rules by tag may keep a backup for longer than its days.
-    bool keep_rules;
+    // Without `overdue` nothing is said of backups that are kept too long.
+    struct mos_monitor_retention retention;
     // 0: twice the usual distance between the runs of the schedules that protect a source; none without.
     int64_t rpo_minutes;
     // "": no heartbeat.
@@ -60,5 +67,8 @@ int64_t mos_monitor_objective(const mos_monitor *monitor, mos_catalog_session *s
 // The newest good backup that holds all of a source, a whole one or one of its own type: 0 and "" where there is none.
 mos_status mos_monitor_newest_good(mos_catalog_session *session, enum mos_backup_type type, mos_arena *arena, int64_t *out_unix_ns,
                                    const char **out_id, struct mos_error *error);
+
+// As part of a change: somebody has looked. Takes a backup out of quarantine and resolves the alert that told of it.
+mos_status mos_monitor_lift_quarantine(mos_catalog_session *session, const char *backup_id, struct mos_error *error);
 
 #endif

@@ -23,8 +23,10 @@ struct mos_monitor {
     // Where the walk over all backups has come to, and what it has found so far.
     int64_t walk_created_at_unix_ns;
     char walk_id[MOS_ID_TEXT_BYTES];
-    int64_t walk_gone, walk_late;
-    struct mos_buffer walk_gone_ids, walk_late_ids;
+    int64_t walk_gone;
+    struct mos_buffer walk_gone_ids;
+    // When the looks that found overdue backups, one after the other, began; 0: the last found none.
+    int64_t overdue_since_unix_ns;
 
     // Monotonic, of the last round that came to its end: what the heartbeat vouches for.
     atomic_int_least64_t alive_at_ns;
@@ -58,6 +60,7 @@ void mos_findings_gone(struct mos_findings *findings, const char *cause);
 mos_status mos_monitor_look_at_storage(mos_monitor *monitor, struct mos_findings *findings, struct mos_error *error);
 mos_status mos_monitor_look_at_sources(mos_monitor *monitor, struct mos_findings *findings, struct mos_error *error);
 mos_status mos_monitor_walk_backups(mos_monitor *monitor, struct mos_findings *findings, struct mos_error *error);
+mos_status mos_monitor_look_at_retention(mos_monitor *monitor, struct mos_findings *findings, struct mos_error *error);
 mos_status mos_monitor_verify_old(mos_monitor *monitor, struct mos_error *error);
 
 // What the end of a job means, within the change that takes note of it. *out_verify: the backup is to be verified.

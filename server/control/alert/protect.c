@@ -17,10 +17,11 @@
 #define MINUTE_NS (60 * MOS_NS_PER_SECOND)
 #define DAY_NS (24 * 60 * MINUTE_NS)
 
-// GRACE_DAYS: for the pruner to come round.
-enum { RUNS_LOOKED_AT = 9, LEAST_RUNS = 3, AT_ONCE = 500, IDS_TOLD = 20, GRACE_DAYS = 2 };
+// DELETION_MINUTES: retention comes round every hour.
+enum { RUNS_LOOKED_AT = 9, LEAST_RUNS = 3, AT_ONCE = 500, IDS_TOLD = 20, GRACE_DAYS = 2, DELETION_MINUTES = 180 };
 
 static const char began_name[] = "monitor.began";
+static const char gone_cause[] = "retention:gone", late_cause[] = "retention:late";
 
 // ---- Recovery points ----
 
@@ -175,57 +176,35 @@ mos_status mos_monitor_look_at_sources(mos_monitor *monitor, struct mos_findings
 
 // ---- Retention ----
 
-static void note_id(struct mos_buffer *ids, int64_t *count, const char *id) {
-    if (++*count <= IDS_TOLD) {
+static void note_id(struct mos_buffer *ids, int64_t number, const char *id) {
+    if (number < IDS_TOLD) {
         mos_buffer_printf(ids, "%s%s", ids->size_bytes > 0 ? "," : "", id);
     }
 }
 
-static void judge_kept(mos_monitor *monitor, const struct mos_kept *kept, const char *newest_id, int64_t now) {
-    struct stat found;
-    if (lstat(kept->encrypted_location, &found) != 0 && errno == ENOENT) {
-        note_id(&monitor->walk_gone_ids, &monitor->walk_gone, kept->id);
-        return;
-    }
-    // What somebody asked to keep, and the newest of its kind, stays on purpose. So does what keep rules may hold, until they
-    // have let it expire.
-    bool ruled = kept->status != MOS_BACKUP_EXPIRED && (monitor->options.keep_rules || strncmp(kept->created_by, "schedule:", 9) == 0);
-    bool meant = kept->legal_hold || kept->quarantined || kept->locked_until_unix_ns > now || strcmp(kept->id, newest_id) == 0 || ruled;
-    if (!meant && now - kept->created_at_unix_ns > (kept->retention_days + GRACE_DAYS) * DAY_NS) {
-        note_id(&monitor->walk_late_ids, &monitor->walk_late, kept->id);
-    }
+static void tell_violation(struct mos_findings *findings, const char *cause, enum mos_alert_severity severity, int64_t count,
+                           struct mos_buffer *ids, const char *what) {
+    mos_arena *arena = findings->arena;
+    struct mos_alert_detail *detail = mos_arena_alloc(arena, sizeof(*detail));
+    *detail = (struct mos_alert_detail){"backupIds", mos_arena_strdup(arena, mos_buffer_text(ids))};
+    mos_findings_raise(findings, &(struct mos_alert_cause){.type = MOS_ALERT_RETENTION_VIOLATION,
+                                                           .severity = severity,
+                                                           .cause = cause,
+                                                           .message = mos_arena_printf(arena, "%lld %s %s", (long long)count,
+                                                                                       count == 1 ? "backup is" : "backups are", what),
+                                                           .details = detail,
+                                                           .detail_count = 1});
 }
 
-static void tell_walk(mos_monitor *monitor, struct mos_findings *findings) {
-    mos_arena *arena = findings->arena;
-    struct {
-        const char *cause;
-        int64_t count;
-        struct mos_buffer *ids;
-        enum mos_alert_severity severity;
-        const char *what;
-    } results[] = {
-        {"retention:gone", monitor->walk_gone, &monitor->walk_gone_ids, MOS_SEVERITY_CRITICAL, "gone from the repository before its time"},
-        {"retention:late", monitor->walk_late, &monitor->walk_late_ids, MOS_SEVERITY_WARNING, "still there after its retention is over"}};
-    for (size_t i = 0; i < sizeof(results) / sizeof(results[0]); i++) {
-        if (results[i].count == 0) {
-            mos_findings_gone(findings, results[i].cause);
-        } else {
-            struct mos_alert_detail *detail = mos_arena_alloc(arena, sizeof(*detail));
-            *detail = (struct mos_alert_detail){"backupIds", mos_arena_strdup(arena, mos_buffer_text(results[i].ids))};
-            mos_findings_raise(
-                findings,
-                &(struct mos_alert_cause){.type = MOS_ALERT_RETENTION_VIOLATION,
-                                          .severity = results[i].severity,
-                                          .cause = results[i].cause,
-                                          .message = mos_arena_printf(arena, "%lld %s %s", (long long)results[i].count,
-                                                                      results[i].count == 1 ? "backup is" : "backups are", results[i].what),
-                                          .details = detail,
-                                          .detail_count = 1});
-        }
-        mos_buffer_clear(results[i].ids);
+static void end_walk(mos_monitor *monitor, struct mos_findings *findings) {
+    if (monitor->walk_gone == 0) {
+        mos_findings_gone(findings, gone_cause);
+    } else {
+        tell_violation(findings, gone_cause, MOS_SEVERITY_CRITICAL, monitor->walk_gone, &monitor->walk_gone_ids,
+                       "gone from the repository before its time");
     }
-    monitor->walk_gone = monitor->walk_late = 0;
+    mos_buffer_clear(&monitor->walk_gone_ids);
+    monitor->walk_gone = 0;
     monitor->walk_created_at_unix_ns = 0;
     monitor->walk_id[0] = 0;
 }
@@ -234,31 +213,60 @@ static void tell_walk(mos_monitor *monitor, struct mos_findings *findings) {
 mos_status mos_monitor_walk_backups(mos_monitor *monitor, struct mos_findings *findings, struct mos_error *error) {
     struct mos_kept *kept;
     size_t count = 0;
-    int64_t now = mos_now_unix_ns();
-    const char *newest[MOS_BACKUP_CONFIGURATION + 1];
     MOS_CLEANUP_READ mos_catalog_session *session = NULL;
     mos_status status = mos_catalog_read_begin(monitor->catalog, &session, error);
     if (status == MOS_OK) {
         status = mos_catalog_kept_backups(session, monitor->walk_created_at_unix_ns, monitor->walk_id, AT_ONCE, findings->arena, &kept,
                                           &count, error);
     }
-    for (int type = MOS_BACKUP_FULL; type <= MOS_BACKUP_CONFIGURATION && status == MOS_OK; type++) {
-        struct mos_backup backup;
-        bool found = false;
-        status = mos_catalog_newest_backup(session, (enum mos_backup_type)type, findings->arena, &backup, &found, error);
-        newest[type] = found ? backup.id : "";
-    }
     if (status != MOS_OK) {
         return status;
     }
     for (size_t i = 0; i < count; i++) {
-        judge_kept(monitor, &kept[i], kept[i].type ? newest[kept[i].type] : "", now);
+        struct stat found;
+        if (lstat(kept[i].encrypted_location, &found) != 0 && errno == ENOENT) {
+            note_id(&monitor->walk_gone_ids, monitor->walk_gone++, kept[i].id);
+        }
     }
     if (count < AT_ONCE) {
-        tell_walk(monitor, findings);
+        end_walk(monitor, findings);
     } else {
         monitor->walk_created_at_unix_ns = kept[count - 1].created_at_unix_ns;
         snprintf(monitor->walk_id, sizeof(monitor->walk_id), "%s", kept[count - 1].id);
+    }
+    return MOS_OK;
+}
+
+// Whenever a walk is over, for it reads all backups. What retention lets go is deleted within the next hours: what it let go days ago is
+// overdue. A hold or a quarantine that is lifted lets go at once what is old for long, and a server that was off comes back to much of
+// that: so it is told only when look after look has found some for as long as a deletion may take.
+mos_status mos_monitor_look_at_retention(mos_monitor *monitor, struct mos_findings *findings, struct mos_error *error) {
+    const struct mos_monitor_retention *retention = &monitor->options.retention;
+    int64_t now = mos_now_unix_ns();
+    const char **ids;
+    size_t count = 0;
+    if (!retention->overdue || *monitor->walk_id) {
+        return MOS_OK;
+    }
+    mos_status status = retention->overdue(retention->context, now - GRACE_DAYS * DAY_NS, findings->arena, &ids, &count, error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    if (count == 0) {
+        monitor->overdue_since_unix_ns = 0;
+        mos_findings_gone(findings, late_cause);
+        return MOS_OK;
+    }
+    // A clock that was set back begins anew.
+    if (monitor->overdue_since_unix_ns == 0 || monitor->overdue_since_unix_ns > now) {
+        monitor->overdue_since_unix_ns = now;
+    }
+    if (now - monitor->overdue_since_unix_ns >= DELETION_MINUTES * MINUTE_NS) {
+        MOS_CLEANUP_BUFFER struct mos_buffer told = MOS_BUFFER_INIT(0);
+        for (size_t i = 0; i < count; i++) {
+            note_id(&told, (int64_t)i, ids[i]);
+        }
+        tell_violation(findings, late_cause, MOS_SEVERITY_WARNING, (int64_t)count, &told, "still there after its retention is over");
     }
     return MOS_OK;
 }

@@ -146,7 +146,8 @@ mos_status mos_watch_check(const mos_settings *settings, struct mos_error *error
     return status;
 }
 
-mos_status mos_watch_create(mos_watch **out, mos_catalog *catalog, const mos_settings *settings, struct mos_error *error) {
+mos_status mos_watch_create(mos_watch **out, mos_catalog *catalog, const mos_settings *settings,
+                            const struct mos_monitor_retention *retention, struct mos_error *error) {
     mos_watch *watch = mos_calloc(1, sizeof(*watch));
     watch->catalog = catalog;
     watch->arena = mos_arena_create(0);
@@ -172,7 +173,7 @@ mos_status mos_watch_create(mos_watch **out, mos_catalog *catalog, const mos_set
         .verify_a_day = mos_setting_number(settings, MOS_SETTING_MONITOR_VERIFY_A_DAY),
         .free_percent = mos_setting_number(settings, MOS_SETTING_MONITOR_FREE_PERCENT),
         .full_days = mos_setting_number(settings, MOS_SETTING_MONITOR_FULL_DAYS),
-        .keep_rules = mos_setting_is_set(settings, MOS_SETTING_BACKUP_KEEP_TAGS),
+        .retention = *retention,
         .rpo_minutes = mos_setting_number(settings, MOS_SETTING_MONITOR_RPO_MINUTES),
         .heartbeat_url = mos_setting_text(settings, MOS_SETTING_ALERT_HEARTBEAT_URL),
         .heartbeat_ns = mos_setting_number(settings, MOS_SETTING_ALERT_HEARTBEAT_SECONDS) * MOS_NS_PER_SECOND,

@@ -10,8 +10,9 @@ typedef struct mos_watch mos_watch;
 
 // MOS_INVALID_ARGUMENT naming the setting.
 mos_status mos_watch_check(const mos_settings *settings, struct mos_error *error);
-// Starts nothing. Both must outlive it. On MOS_OK *out is the caller's, to be destroyed.
-mos_status mos_watch_create(mos_watch **out, mos_catalog *catalog, const mos_settings *settings, struct mos_error *error);
+// Starts nothing. Catalog, settings and the context of `retention` must outlive it. On MOS_OK *out is the caller's, to be destroyed.
+mos_status mos_watch_create(mos_watch **out, mos_catalog *catalog, const mos_settings *settings,
+                            const struct mos_monitor_retention *retention, struct mos_error *error);
 mos_status mos_watch_start(mos_watch *watch, mos_queue *queue, struct mos_error *error);
 // Before the queue is stopped. NULL is fine, as for destroy.
 void mos_watch_stop(mos_watch *watch);

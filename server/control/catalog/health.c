@@ -74,8 +74,7 @@ mos_status mos_catalog_kept_backups(mos_catalog_session *session, int64_t after_
     MOS_CLEANUP_SQL struct mos_sql sql;
     mos_status status =
         mos_sql_begin(&sql, session,
-                      "SELECT id, type, status, created_at_ns, encrypted_location, retention_days, locked_until_ns, legal_hold, "
-                      "quarantined, created_by FROM backups WHERE (created_at_ns, id) > (?, ?) "
+                      "SELECT id, created_at_ns, encrypted_location FROM backups WHERE (created_at_ns, id) > (?, ?) "
                       "AND encrypted_checksum <> '' ORDER BY created_at_ns, id LIMIT ?",
                       error);
     if (status != MOS_OK) {
@@ -90,15 +89,8 @@ mos_status mos_catalog_kept_backups(mos_catalog_session *session, int64_t after_
     while (backups && count < (size_t)limit && (status = mos_sql_step(&sql, &row, error)) == MOS_OK && row) {
         struct mos_kept *kept = &backups[count++];
         kept->id = mos_sql_take_text(&sql, arena);
-        kept->type = mos_backup_type_from_word(mos_sql_take_text(&sql, arena));
-        kept->status = mos_backup_status_from_word(mos_sql_take_text(&sql, arena));
         kept->created_at_unix_ns = mos_sql_take_number(&sql);
         kept->encrypted_location = mos_sql_take_text(&sql, arena);
-        kept->retention_days = (int32_t)mos_sql_take_number(&sql);
-        kept->locked_until_unix_ns = mos_sql_take_number(&sql);
-        kept->legal_hold = mos_sql_take_number(&sql) != 0;
-        kept->quarantined = mos_sql_take_number(&sql) != 0;
-        kept->created_by = mos_sql_take_text(&sql, arena);
     }
     *out = backups;
     *out_count = count;

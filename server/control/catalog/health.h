@@ -26,15 +26,8 @@ mos_status mos_catalog_longest_unverified(mos_catalog_session *session, int64_t 
 // What a committed backup must still be.
 struct mos_kept {
     const char *id;
-    enum mos_backup_type type;
-    enum mos_backup_status status;
     int64_t created_at_unix_ns;
     const char *encrypted_location;
-    int32_t retention_days;
-    int64_t locked_until_unix_ns;
-    bool legal_hold;
-    bool quarantined;
-    const char *created_by;
 };
 // Committed ones behind this place, oldest first, `limit` at most; 0 and "" begin.
 mos_status mos_catalog_kept_backups(mos_catalog_session *session, int64_t after_created_at_unix_ns, const char *after_id, int limit,

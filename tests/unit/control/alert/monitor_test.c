@@ -3,6 +3,7 @@
 #include <sys/statvfs.h>
 
 #include "control/catalog/health.h"
+#include "control/catalog/retention.h"
 #include "unit/control/alert/fixture.h"
 
 #define DAY_NS (24 * HOUR_NS)
@@ -168,48 +169,120 @@ MOS_TEST(ends_are_followed_once_over_a_restart) {
     fixture_close(&fixture);
 }
 
-MOS_TEST(what_is_kept_too_long_is_told_but_not_what_is_kept_on_purpose) {
+struct retention {
+    const char *ids[3];
+    size_t count;
+    int64_t asked_unix_ns;
+    mos_status answer;
+};
+
+static mos_status overdue(void *context, int64_t unix_ns, mos_arena *arena, const char ***out_ids, size_t *out_count,
+                          struct mos_error *error) {
+    struct retention *retention = context;
+    (void)arena;
+    retention->asked_unix_ns = unix_ns;
+    *out_ids = retention->ids;
+    *out_count = retention->count;
+    return retention->answer ? mos_fail(error, retention->answer, "the rules cannot be read") : MOS_OK;
+}
+
+MOS_TEST(what_is_kept_too_long_is_told_when_it_stays) {
     struct catalog_fixture fixture;
     fixture_open(&fixture);
+    struct retention retention = {.ids = {"one", "two", "three"}, .count = 2};
     struct mos_monitor_options given = options();
+    given.retention = (struct mos_monitor_retention){overdue, &retention};
     mos_clock_fake(BEGIN_NS);
-    struct mos_backup backup = {.type = MOS_BACKUP_FILES,
-                                .status = MOS_BACKUP_VERIFIED,
-                                .encrypted_checksum = "x",
-                                .encrypted_location = given.repository,
-                                .retention_days = 10};
-    // From old to new: late, held, locked, by a schedule whose rules may hold it, in grace, the newest.
-    for (int i = 0; i < 6; i++) {
-        backup.id = fixture_id(&fixture, i);
-        backup.created_at_unix_ns = BEGIN_NS - 30 * DAY_NS + i * MINUTE_NS + (i == 4 ? 19 * DAY_NS : 0);
-        backup.legal_hold = i == 1;
-        backup.locked_until_unix_ns = i == 2 ? BEGIN_NS + DAY_NS : 0;
-        backup.created_by = i == 3 ? "schedule:nightly" : "somebody";
-        fixture_put_backup(&fixture, backup);
-    }
-    backup.id = fixture_id(&fixture, 7);
-    backup.created_at_unix_ns = BEGIN_NS - DAY_NS;
-    fixture_put_backup(&fixture, backup);
     mos_monitor *monitor = mos_monitor_create(fixture.catalog, NULL, &given);
+    // Retention may just have let it go: it is told no sooner than a deletion takes.
+    MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
+    CU_ASSERT_EQUAL(retention.asked_unix_ns, BEGIN_NS - 2 * DAY_NS);
+    mos_clock_fake(BEGIN_NS + 179 * MINUTE_NS);
+    MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
+    CU_ASSERT_PTR_NULL(open_alert(&fixture, "retention:late"));
+    // And it was: nothing of that counts when there is something again.
+    retention.count = 0;
+    MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
+    retention.count = 2;
+    mos_clock_fake(BEGIN_NS + 181 * MINUTE_NS);
+    MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
+    CU_ASSERT_PTR_NULL(open_alert(&fixture, "retention:late"));
+    mos_clock_fake(BEGIN_NS + 361 * MINUTE_NS);
     MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
     const struct mos_alert *alert = open_alert(&fixture, "retention:late");
     CU_ASSERT_PTR_NOT_NULL_FATAL(alert);
-    CU_ASSERT_EQUAL(alert->type, MOS_ALERT_RETENTION_VIOLATION);
-    const char *expected = mos_arena_printf(fixture.arena, "%s,%s", fixture_id(&fixture, 0), fixture_id(&fixture, 5));
-    CU_ASSERT_STRING_EQUAL(alert->details[0].value, expected);
-    mos_monitor_destroy(monitor);
-    // Rules by tag may hold any of them, until it has expired.
-    given.keep_rules = true;
-    monitor = mos_monitor_create(fixture.catalog, NULL, &given);
-    MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
-    CU_ASSERT_PTR_NULL(open_alert(&fixture, "retention:late"));
-    backup.id = fixture_id(&fixture, 0);
-    backup.created_at_unix_ns = BEGIN_NS - 30 * DAY_NS;
-    backup.status = MOS_BACKUP_EXPIRED;
-    fixture_put_backup(&fixture, backup);
-    MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
+    CU_ASSERT(alert->type == MOS_ALERT_RETENTION_VIOLATION && alert->severity == MOS_SEVERITY_WARNING);
+    CU_ASSERT_STRING_EQUAL(alert->message, "2 backups are still there after its retention is over");
+    CU_ASSERT_STRING_EQUAL(alert->details[0].value, "one,two");
+    // What cannot be found out resolves nothing.
+    retention.answer = MOS_FAILED_PRECONDITION;
+    CU_ASSERT_EQUAL(mos_monitor_cycle(monitor, &fixture.error), MOS_FAILED_PRECONDITION);
     CU_ASSERT_PTR_NOT_NULL(open_alert(&fixture, "retention:late"));
     mos_monitor_destroy(monitor);
+    // Over a restart it stays open, until nothing is late.
+    retention.answer = MOS_OK;
+    monitor = mos_monitor_create(fixture.catalog, NULL, &given);
+    MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
+    CU_ASSERT_PTR_NOT_NULL(open_alert(&fixture, "retention:late"));
+    retention.count = 0;
+    MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
+    CU_ASSERT_PTR_NULL(open_alert(&fixture, "retention:late"));
+    mos_monitor_destroy(monitor);
     mos_clock_fake(0);
+    fixture_close(&fixture);
+}
+
+struct odd {
+    const char *id;
+    bool lifted;
+};
+
+static mos_status mark_odd(mos_catalog_session *session, void *argument, struct mos_error *error) {
+    const struct odd *odd = argument;
+    if (odd->lifted) {
+        return mos_monitor_lift_quarantine(session, odd->id, error);
+    }
+    mos_status status = mos_catalog_quarantine_backup(session, odd->id, "files were missing", error);
+    char cause[64];
+    snprintf(cause, sizeof(cause), "anomaly:%s", odd->id);
+    const struct mos_alert_cause found = {
+        .type = MOS_ALERT_ANOMALY, .severity = MOS_SEVERITY_CRITICAL, .cause = cause, .backup_id = odd->id, .message = "it is odd"};
+    return status == MOS_OK ? mos_alert_raise_in(session, &found, error) : status;
+}
+
+static struct mos_backup stored(struct catalog_fixture *fixture, const char *id) {
+    struct mos_backup backup;
+    mos_catalog_session *session = fixture_read(fixture);
+    MOS_ASSERT_OK(mos_catalog_get_backup(session, id, fixture->arena, &backup, &fixture->error), &fixture->error);
+    mos_catalog_read_end(session);
+    return backup;
+}
+
+MOS_TEST(a_quarantine_is_lifted_with_the_alert_that_told_of_it) {
+    struct catalog_fixture fixture;
+    fixture_open(&fixture);
+    struct odd odd = {.id = fixture_id(&fixture, 1)}, other = {.id = fixture_id(&fixture, 2)};
+    struct mos_backup backup = {.type = MOS_BACKUP_FILES, .status = MOS_BACKUP_VERIFIED};
+    for (int i = 1; i <= 2; i++) {
+        backup.id = fixture_id(&fixture, i);
+        fixture_put_backup(&fixture, backup);
+    }
+    MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, mark_odd, &odd, &fixture.error), &fixture.error);
+    MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, mark_odd, &other, &fixture.error), &fixture.error);
+    // Nobody who changes something else of the backup lifts it.
+    fixture_put_backup(&fixture, (struct mos_backup){.id = odd.id, .name = "new", .type = MOS_BACKUP_FILES, .status = MOS_BACKUP_VERIFIED});
+    backup = stored(&fixture, odd.id);
+    CU_ASSERT(backup.quarantined);
+    CU_ASSERT_STRING_EQUAL(backup.quarantine_reason, "files were missing");
+    odd.lifted = true;
+    for (int i = 0; i < 2; i++) {
+        MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, mark_odd, &odd, &fixture.error), &fixture.error);
+        backup = stored(&fixture, odd.id);
+        CU_ASSERT(!backup.quarantined);
+        CU_ASSERT_STRING_EQUAL(backup.quarantine_reason, "");
+        CU_ASSERT_PTR_NULL(open_alert(&fixture, mos_arena_printf(fixture.arena, "anomaly:%s", odd.id)));
+    }
+    CU_ASSERT(stored(&fixture, other.id).quarantined);
+    CU_ASSERT_PTR_NOT_NULL(open_alert(&fixture, mos_arena_printf(fixture.arena, "anomaly:%s", other.id)));
     fixture_close(&fixture);
 }
