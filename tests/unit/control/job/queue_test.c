@@ -380,6 +380,6 @@ MOS_TEST(a_job_that_reads_is_prepared) {
     CU_ASSERT_EQUAL(job.status, MOS_JOB_FAILED);
     CU_ASSERT_STRING_EQUAL(job.message, "The data is far away");
     CU_ASSERT_EQUAL(fixture_calls(&fixture, "verify"), calls);
-    CU_ASSERT_EQUAL(fixture_backup(&fixture, id).status, MOS_BACKUP_COMPLETED);
+    CU_ASSERT_EQUAL(fixture_backup(&fixture, id).status, MOS_BACKUP_VERIFIED);
     fixture_end(&fixture);
 }
