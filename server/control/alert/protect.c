@@ -201,7 +201,7 @@ static void end_walk(mos_monitor *monitor, struct mos_findings *findings) {
         mos_findings_gone(findings, gone_cause);
     } else {
         tell_violation(findings, gone_cause, MOS_SEVERITY_CRITICAL, monitor->walk_gone, &monitor->walk_gone_ids,
-                       "gone from the repository before its time");
+                       "gone from the repository too early");
     }
     mos_buffer_clear(&monitor->walk_gone_ids);
     monitor->walk_gone = 0;
@@ -266,7 +266,7 @@ mos_status mos_monitor_look_at_retention(mos_monitor *monitor, struct mos_findin
         for (size_t i = 0; i < count; i++) {
             note_id(&told, (int64_t)i, ids[i]);
         }
-        tell_violation(findings, late_cause, MOS_SEVERITY_WARNING, (int64_t)count, &told, "still there after its retention is over");
+        tell_violation(findings, late_cause, MOS_SEVERITY_WARNING, (int64_t)count, &told, "still there after the end of retention");
     }
     return MOS_OK;
 }

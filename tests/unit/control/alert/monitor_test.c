@@ -212,7 +212,7 @@ MOS_TEST(what_is_kept_too_long_is_told_when_it_stays) {
     const struct mos_alert *alert = open_alert(&fixture, "retention:late");
     CU_ASSERT_PTR_NOT_NULL_FATAL(alert);
     CU_ASSERT(alert->type == MOS_ALERT_RETENTION_VIOLATION && alert->severity == MOS_SEVERITY_WARNING);
-    CU_ASSERT_STRING_EQUAL(alert->message, "2 backups are still there after its retention is over");
+    CU_ASSERT_STRING_EQUAL(alert->message, "2 backups are still there after the end of retention");
     CU_ASSERT_STRING_EQUAL(alert->details[0].value, "one,two");
     // What cannot be found out resolves nothing.
     retention.answer = MOS_FAILED_PRECONDITION;
