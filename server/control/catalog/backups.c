@@ -297,8 +297,7 @@ mos_status mos_catalog_good_backups(mos_catalog_session *session, enum mos_backu
                                     struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;
     mos_status status = mos_sql_begin(
-        &sql, session, "SELECT " READ " FROM backups WHERE (? = '' OR type = ?) AND " GOOD " ORDER BY created_at_ns DESC, id DESC",
-        error);
+        &sql, session, "SELECT " READ " FROM backups WHERE (? = '' OR type = ?) AND " GOOD " ORDER BY created_at_ns DESC, id DESC", error);
     if (status != MOS_OK) {
         return status;
     }

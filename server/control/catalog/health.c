@@ -72,11 +72,10 @@ mos_status mos_catalog_longest_unverified(mos_catalog_session *session, int64_t 
 mos_status mos_catalog_kept_backups(mos_catalog_session *session, int64_t after_created_at_unix_ns, const char *after_id, int limit,
                                     mos_arena *arena, struct mos_kept **out, size_t *out_count, struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;
-    mos_status status =
-        mos_sql_begin(&sql, session,
-                      "SELECT id, created_at_ns, encrypted_location FROM backups WHERE (created_at_ns, id) > (?, ?) "
-                      "AND encrypted_checksum <> '' ORDER BY created_at_ns, id LIMIT ?",
-                      error);
+    mos_status status = mos_sql_begin(&sql, session,
+                                      "SELECT id, created_at_ns, encrypted_location FROM backups WHERE (created_at_ns, id) > (?, ?) "
+                                      "AND encrypted_checksum <> '' ORDER BY created_at_ns, id LIMIT ?",
+                                      error);
     if (status != MOS_OK) {
         return status;
     }
