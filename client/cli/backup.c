@@ -354,6 +354,7 @@ static void print_backup(struct mos_cli *cli, const api_backup *backup) {
         mos_fact(facts, "Locked", mos_arena_printf(cli->arena, "until %s", mos_cli_moment(cli, backup->locked_until)));
     }
     mos_fact(facts, "Hold", backup->legal_hold ? "nobody may delete it" : "");
+    mos_fact(facts, "Quarantine", backup->quarantined ? backup->quarantine_reason : "");
     if (backup->size > 0 || backup->encrypted_size > 0) {
         mos_fact(facts, "Content", content_text(cli, backup));
         mos_fact(facts, "Stored", stored_text(cli, backup));

@@ -177,6 +177,10 @@ static const struct mos_option passphrase_options[] = {
     {.name = "passphrase-file", .value = "FILE", .help = "file whose first line is the passphrase; default: standard input"}, {0}};
 static const struct mos_option key_rotate_options[] = {{.name = "no-wait", .help = "print the job's id and leave"}, {0}};
 static const struct mos_option hold_options[] = {{.name = "off", .help = "take the hold off; administrators only"}, {0}};
+static const struct mos_option quarantine_options[] = {
+    {.name = "reason", .value = "TEXT", .help = "why it is put aside, one sentence"},
+    {.name = "lift", .help = "take it out, and resolve the alert that told of it; administrators only"},
+    {0}};
 static const struct mos_option lock_options[] = {{.name = "days", .value = "N", .help = "for how many days from now, 1 to 36500"}, {0}};
 
 #define COPY_ID_TEXT "\nID is the id of an offsite backup or of its backup, the first characters of one, or \"latest\".\n"
@@ -360,6 +364,16 @@ const struct mos_command mos_commands[] = {
      .example = "  mosaajii backup hold latest\n  mosaajii backup hold latest --off\n",
      .options = hold_options,
      .run = mos_backup_hold},
+    {.group = "backup",
+     .name = "quarantine",
+     .words = "ID",
+     .least_words = 1,
+     .most_words = 1,
+     .summary = "Keep a suspicious backup, and those before it, from ending",
+     .description = ID_TEXT "The monitor does it with what looks like an attack; --lift is for when somebody has looked into it.\n",
+     .example = "  mosaajii backup quarantine latest --reason \"files were missing\"\n  mosaajii backup quarantine latest --lift\n",
+     .options = quarantine_options,
+     .run = mos_backup_quarantine},
     {.group = "repository",
      .name = "prune",
      .summary = "Remove what no backup needs",

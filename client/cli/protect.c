@@ -53,6 +53,21 @@ int mos_backup_hold(struct mos_cli *cli) {
     return update(cli, &request, request.legal_hold ? "is held" : "is not held any more");
 }
 
+int mos_backup_quarantine(struct mos_cli *cli) {
+    struct mos_error error = {0};
+    API(UpdateBackupRequest) request = API_INIT(UPDATE_BACKUP_REQUEST);
+    const char *reason = mos_arguments_value(&cli->arguments, "reason");
+    bool lift = mos_arguments_flag(&cli->arguments, "lift");
+    if (lift == (reason != NULL)) {
+        mos_fail(&error, MOS_INVALID_ARGUMENT, "one of --reason and --lift is needed; see mosaajii backup quarantine --help");
+        return mos_cli_fail(cli, &error);
+    }
+    request._quarantined_case = API_WORD(UPDATE_BACKUP_REQUEST___QUARANTINED_QUARANTINED);
+    request.quarantined = !lift;
+    request.quarantine_reason = (char *)(lift ? "" : reason);
+    return update(cli, &request, lift ? "is not in quarantine any more" : "is in quarantine");
+}
+
 int mos_confirmation_list(struct mos_cli *cli) {
     static const struct mos_column columns[] = {
         {.title = "ID"},    {.title = "STATE", .status = true}, {.title = "ACTION"}, {.title = "RESOURCE"}, {.title = "ASKED BY"},

@@ -6,6 +6,7 @@ struct mos_cli;
 
 int mos_backup_lock(struct mos_cli *cli);
 int mos_backup_hold(struct mos_cli *cli);
+int mos_backup_quarantine(struct mos_cli *cli);
 int mos_confirmation_list(struct mos_cli *cli);
 int mos_confirmation_give(struct mos_cli *cli);
 

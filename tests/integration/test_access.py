@@ -327,6 +327,49 @@ def test_lock_and_hold(start, tmp_path):
     server.client().delete(backup.id)
 
 
+def test_quarantine(start, tmp_path):
+    server = start(BACKUP_FILES_PATHS=make_files(tmp_path / "source", 3, 2000))
+    client = server.client()
+    operator = server.client(make_token(client, "operator", "OPERATOR").secret)
+    backup = client.backup("FILES")
+    assert not backup.quarantined and not backup.quarantine_reason
+
+    def update(by, **fields):
+        return by.call(by.backups.UpdateBackup, pb.UpdateBackupRequest(backup_id=backup.id, **fields))
+
+    for fields in (
+        {"quarantined": True},
+        {"quarantined": True, "quarantine_reason": "x" * 401},
+        {"quarantined": False, "quarantine_reason": "why"},
+        {"quarantine_reason": "why"},
+    ):
+        assert refused(update, client, name="changed", **fields)[::2] == ("INVALID_ARGUMENT", ["quarantineReason"])
+    assert client.get(backup.id).name == backup.name, "nothing of a refused request is done"
+    found = update(operator, quarantined=True, quarantine_reason="files were missing")
+    assert found.quarantined and found.quarantine_reason == "files were missing"
+    assert refused(update, operator, quarantined=False)[0] == "PERMISSION_DENIED"
+    assert client.verify(backup.id).valid
+    assert update(operator, name="new name").quarantined, "what is not given stays"
+    [listed] = client.list()
+    assert listed.quarantined and listed.quarantine_reason == "files were missing"
+    assert "files were missing" in server.cli("backup", "show", backup.id).stdout
+    found = update(client, quarantined=False)
+    assert not found.quarantined and found.quarantine_reason == "" and found.name == "new name"
+    assert not update(operator, quarantined=False).quarantined, "there is nothing to lift"
+    calls = client.call(client.admin.ListAuditEntries, admin.ListAuditEntriesRequest(action="BackupService.UpdateBackup")).entries
+    told = [(call.result, call.details.get("quarantined"), call.details.get("quarantine_reason")) for call in calls if call.resource == backup.id]
+    assert ("OK", "true", "files were missing") in told and ("PERMISSION_DENIED", "false", None) in told
+    assert ("OK", "false", None) in told
+    # By the command line.
+    assert "is in quarantine" in server.cli("backup", "quarantine", backup.id, "--reason", "it looks odd").stdout
+    assert client.get(backup.id).quarantine_reason == "it looks odd"
+    assert "--lift" in server.cli("backup", "quarantine", backup.id, check=2).stderr
+    assert "--lift" in server.cli("backup", "quarantine", backup.id, "--lift", "--reason", "both", check=2).stderr
+    assert client.get(backup.id).quarantined
+    server.cli("backup", "quarantine", backup.id, "--lift")
+    assert not client.get(backup.id).quarantined
+
+
 def test_guessing_slows_down_the_guesser_alone(start):
     server = start()
     guesser = server.client("mos_" + "g" * 43)

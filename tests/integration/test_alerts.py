@@ -320,6 +320,12 @@ def test_a_source_that_ransomware_has_been_over(told, mail, web, tmp_path):
         capture_output=True, text=True, check=True,
     ).stdout  # fmt: skip
     assert flag.startswith(struck.id) and "ransomware" in flag and flag.count("\n") == 1
+    record = client.get(struck.id)
+    assert record.quarantined and "ransomware" in record.quarantine_reason
+    # Until somebody has looked.
+    client.call(client.backups.UpdateBackup, pb.UpdateBackupRequest(backup_id=struck.id, quarantined=False))
+    assert not client.get(struck.id).quarantined
+    resolved(client, row)
 
 
 def test_an_empty_dump(told, mail, web, tmp_path):

@@ -374,6 +374,16 @@ def test_restore_and_files(pair, rest, backup):
     assert any(row["path"].endswith("part-3/file-00003.dat") and row["size"] == 20_000 and row["type"] == "FILE" for row in rows)
 
 
+def test_quarantine(rest, backup):
+    path = f"/api/backups/{backup['id']}"
+    assert rest.get(path).data()["quarantined"] is False
+    rest.call("PATCH", path, {"quarantined": True}).error("INVALID_ARGUMENT")
+    put_in = rest.call("PATCH", path, {"quarantined": True, "quarantineReason": "files were missing"}).data()
+    assert put_in["quarantined"] is True and put_in["quarantineReason"] == "files were missing"
+    lifted = rest.call("PATCH", path, {"quarantined": False}).data()
+    assert lifted["quarantined"] is False and lifted["quarantineReason"] == ""
+
+
 def test_watch_as_lines(rest, backup):
     response = rest.open("GET", f"/api/backups/{backup['id']}/watch")
     assert response.status == 200 and "ndjson" in response.headers["Content-Type"]

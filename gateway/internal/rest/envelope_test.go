@@ -21,7 +21,8 @@ func TestRecordHasEveryFieldAndNumbers(t *testing.T) {
 		"size":9007199254740993,"encryptedSize":0,"keyId":"","checksum":"","encryptedChecksum":"","location":"","encryptedLocation":"",
 		"retentionDays":30,"expiresAt":null,"tags":[],"metadata":{"a":"1","b":"2"},"statistics":null,"warnings":0,"message":"",
 		"encryptionEnabled":false,"compressionEnabled":false,"integrityCheckEnabled":false,"offsiteEnabled":false,"parentId":"",
-		"verifiedAt":null,"lockedUntil":null,"legalHold":false,"createdBy":"","databases":[]}}`)
+		"verifiedAt":null,"lockedUntil":null,"legalHold":false,"createdBy":"","databases":[],
+		"quarantined":false,"quarantineReason":""}}`)
 	if id := f.last(t).request.Interface().(*pb.GetBackupRequest).GetBackupId(); id != "b1" {
 		t.Fatalf("asked for %q", id)
 	}

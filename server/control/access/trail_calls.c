@@ -11,9 +11,10 @@
 #include "control/access/trail.h"
 
 // Fields of requests that say what was asked for.
-static const char *const told[] = {"name",         "type",           "role",           "rights",   "retention_days", "legal_hold",
-                                   "locked_until", "expires_at",     "target",         "in_place", "environment",    "reason",
-                                   "tags",         "create_missing", "after_sequence", "step_id",  "replace_tags",   "note"};
+static const char *const told[] = {"name",        "type",         "role",       "rights",         "retention_days",
+                                   "legal_hold",  "locked_until", "expires_at", "target",         "in_place",
+                                   "environment", "reason",       "tags",       "create_missing", "after_sequence",
+                                   "step_id",     "replace_tags", "note",       "quarantined",    "quarantine_reason"};
 
 // "/mosaajii.backup.v1.BackupService/DeleteBackup" as "BackupService.DeleteBackup".
 static const char *action_of(struct mos_call *call) {

@@ -230,6 +230,16 @@ static bool take_earlier(const struct mos_backup *earlier, void *argument) {
     return history->count < MOS_ANOMALY_MOST_HISTORY && ++history->looked < MOST_LOOKED_AT;
 }
 
+static const char *anomaly_cause(mos_arena *arena, const char *backup_id) {
+    return mos_arena_printf(arena, "anomaly:%s", backup_id);
+}
+
+mos_status mos_monitor_lift_quarantine(mos_catalog_session *session, const char *backup_id, struct mos_error *error) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    mos_status status = mos_catalog_quarantine_backup(session, backup_id, NULL, error);
+    return status == MOS_OK ? mos_alert_resolve_in(session, anomaly_cause(arena, backup_id), error) : status;
+}
+
 mos_status mos_monitor_judge_shape(mos_catalog_session *session, const struct mos_backup *backup, struct mos_error *error) {
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     struct history history = {.backup = backup, .info = info_of(backup, arena)};
@@ -247,7 +257,7 @@ mos_status mos_monitor_judge_shape(mos_catalog_session *session, const struct mo
     const struct mos_alert_cause found = {
         .type = MOS_ALERT_ANOMALY,
         .severity = grave ? MOS_SEVERITY_CRITICAL : MOS_SEVERITY_WARNING,
-        .cause = mos_arena_printf(arena, "anomaly:%s", backup->id),
+        .cause = anomaly_cause(arena, backup->id),
         .backup_id = backup->id,
         .message = mos_arena_printf(
             arena, "the %s backup \"%s\" is unlike those before it: %s; earlier backups are kept until somebody has looked",

@@ -9,6 +9,8 @@
     "id, name, type, status, created_at_ns, completed_at_ns, size, encrypted_size, key_id, checksum, encrypted_checksum, location, "       \
     "encrypted_location, retention_days, warnings, message, encryption_asked, compressed, integrity_check, parent_id, verified_at_ns, "    \
     "damaged, created_by, facts, locked_until_ns, legal_hold, local_only, absent"
+// What is read of a row; quarantine is not written with it.
+#define READ COLUMNS ", quarantined, quarantine_reason"
 // Committed, and the last verification, if any, found it whole.
 #define GOOD "encrypted_checksum <> '' AND damaged = 0 AND status IN ('COMPLETED', 'VERIFYING', 'VERIFIED')"
 
@@ -114,7 +116,7 @@ static mos_status take_tags(mos_catalog_session *session, mos_arena *arena, stru
     return status;
 }
 
-// The columns of COLUMNS.
+// The columns of READ.
 static mos_status take_row(struct mos_sql *sql, mos_arena *arena, struct mos_backup *out, struct mos_error *error) {
     *out = (struct mos_backup){.id = mos_sql_take_text(sql, arena)};
     out->name = mos_sql_take_text(sql, arena);
@@ -144,6 +146,8 @@ static mos_status take_row(struct mos_sql *sql, mos_arena *arena, struct mos_bac
     out->legal_hold = mos_sql_take_number(sql) != 0;
     out->local_only = mos_sql_take_number(sql) != 0;
     out->absent = mos_sql_take_number(sql) != 0;
+    out->quarantined = mos_sql_take_number(sql) != 0;
+    out->quarantine_reason = mos_sql_take_text(sql, arena);
     if (sql->failed) {
         return mos_fail(error, MOS_RESOURCE_EXHAUSTED, "the list takes too much memory; ask for smaller pages");
     }
@@ -153,7 +157,7 @@ static mos_status take_row(struct mos_sql *sql, mos_arena *arena, struct mos_bac
 mos_status mos_catalog_get_backup(mos_catalog_session *session, const char *id, mos_arena *arena, struct mos_backup *out,
                                   struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;
-    mos_status status = mos_sql_begin(&sql, session, "SELECT " COLUMNS " FROM backups WHERE id = ?", error);
+    mos_status status = mos_sql_begin(&sql, session, "SELECT " READ " FROM backups WHERE id = ?", error);
     if (status != MOS_OK) {
         return status;
     }
@@ -188,7 +192,7 @@ static void describe_filter(const struct mos_backup_filter *filter, struct mos_b
 }
 
 static void write_query(const struct mos_backup_filter *filter, struct mos_buffer *out) {
-    mos_buffer_append_text(out, "SELECT " COLUMNS " FROM backups WHERE (created_at_ns, id) < (?, ?)");
+    mos_buffer_append_text(out, "SELECT " READ " FROM backups WHERE (created_at_ns, id) < (?, ?)");
     if (filter->type) {
         mos_buffer_append_text(out, " AND type = ?");
     }
@@ -293,8 +297,7 @@ mos_status mos_catalog_good_backups(mos_catalog_session *session, enum mos_backu
                                     struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;
     mos_status status = mos_sql_begin(
-        &sql, session, "SELECT " COLUMNS " FROM backups WHERE (? = '' OR type = ?) AND " GOOD " ORDER BY created_at_ns DESC, id DESC",
-        error);
+        &sql, session, "SELECT " READ " FROM backups WHERE (? = '' OR type = ?) AND " GOOD " ORDER BY created_at_ns DESC, id DESC", error);
     if (status != MOS_OK) {
         return status;
     }
@@ -317,7 +320,7 @@ mos_status mos_catalog_newest_backup(mos_catalog_session *session, enum mos_back
                                      bool *out_found, struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;
     mos_status status = mos_sql_begin(
-        &sql, session, "SELECT " COLUMNS " FROM backups WHERE type = ? AND " GOOD " ORDER BY created_at_ns DESC, id DESC LIMIT 1", error);
+        &sql, session, "SELECT " READ " FROM backups WHERE type = ? AND " GOOD " ORDER BY created_at_ns DESC, id DESC LIMIT 1", error);
     if (status != MOS_OK) {
         return status;
     }

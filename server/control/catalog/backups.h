@@ -46,6 +46,9 @@ struct mos_backup {
     bool local_only;
     // Its data, or a part of it, lies offsite only: a restore brings it back first.
     bool absent;
+    // Read only: a put leaves them as they are (mos_catalog_quarantine_backup). "" where it is not quarantined.
+    bool quarantined;
+    const char *quarantine_reason;
 };
 
 // Inserts the backup or replaces all of it.

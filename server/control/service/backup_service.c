@@ -6,10 +6,15 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/text.h"
+#include "control/alert/monitor.h"
+#include "control/catalog/retention.h"
 #include "control/service/internal.h"
 
 #define TYPE_WORDS "FULL, INCREMENTAL, DIFFERENTIAL, DATABASE, FILES or CONFIGURATION"
 #define STATUS_WORDS "PENDING, IN_PROGRESS, COMPLETED, FAILED, VERIFYING, VERIFIED, EXPIRED or CANCELLED"
+
+// In characters.
+enum { QUARANTINE_REASON_MOST = 400 };
 
 static mos_status answer_backup(struct mos_services *services, struct mos_call *call, const char *id,
                                 Mosaajii__Backup__V1__Backup *response) {
@@ -179,12 +184,23 @@ struct update {
     bool by_admin;
 };
 
+// What keeps a backup does not come to one that is on its way out.
+static mos_status check_stays(mos_catalog_session *session, const struct mos_backup *backup, mos_arena *arena, struct mos_error *error) {
+    struct mos_job *jobs;
+    size_t count = 0;
+    mos_status status = mos_catalog_active_jobs(session, backup->id, arena, &jobs, &count, error);
+    for (size_t i = 0; i < count && status == MOS_OK; i++) {
+        if (jobs[i].kind == MOS_JOB_DELETE) {
+            status = mos_fail(error, MOS_FAILED_PRECONDITION, "the backup is being deleted by the job %s", jobs[i].id);
+        }
+    }
+    return status;
+}
+
 // A lock goes forward only, a hold is put on by anybody who may change the backup and taken off by an administrator.
 static mos_status change_lock(mos_catalog_session *session, const struct update *change, struct mos_backup *backup, mos_arena *arena,
                               struct mos_error *error) {
     const Mosaajii__Backup__V1__UpdateBackupRequest *request = change->request;
-    struct mos_job *jobs;
-    size_t count = 0;
     if (!request->locked_until && !request->_legal_hold_case) {
         return MOS_OK;
     }
@@ -199,15 +215,28 @@ static mos_status change_lock(mos_catalog_session *session, const struct update 
         mos_time_format(backup->locked_until_unix_ns, until);
         return mos_fail(error, MOS_FAILED_PRECONDITION, "the backup is locked until %s; a lock is never moved back", until);
     }
-    mos_status status = mos_catalog_active_jobs(session, backup->id, arena, &jobs, &count, error);
-    for (size_t i = 0; i < count && status == MOS_OK; i++) {
-        if (jobs[i].kind == MOS_JOB_DELETE) {
-            status = mos_fail(error, MOS_FAILED_PRECONDITION, "the backup is being deleted by the job %s", jobs[i].id);
-        }
-    }
+    mos_status status = check_stays(session, backup, arena, error);
     backup->locked_until_unix_ns = request->locked_until ? change->locked_until_unix_ns : backup->locked_until_unix_ns;
     backup->legal_hold = request->_legal_hold_case ? request->legal_hold : backup->legal_hold;
     return status;
+}
+
+// As with a hold: anybody who may change the backup puts it in, an administrator takes it out.
+static mos_status change_quarantine(mos_catalog_session *session, const struct update *change, const struct mos_backup *backup,
+                                    mos_arena *arena, struct mos_error *error) {
+    const Mosaajii__Backup__V1__UpdateBackupRequest *request = change->request;
+    if (!request->_quarantined_case) {
+        return MOS_OK;
+    }
+    if (backup->quarantined && !request->quarantined && !change->by_admin) {
+        return mos_fail(error, MOS_PERMISSION_DENIED, "only an administrator may lift a quarantine");
+    }
+    mos_status status = check_stays(session, backup, arena, error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    return request->quarantined ? mos_catalog_quarantine_backup(session, backup->id, request->quarantine_reason, error)
+                                : mos_monitor_lift_quarantine(session, backup->id, error);
 }
 
 static mos_status update(mos_catalog_session *session, void *argument, struct mos_error *error) {
@@ -230,7 +259,21 @@ static mos_status update(mos_catalog_session *session, void *argument, struct mo
         backup.tag_count = request->n_tags;
     }
     status = change_lock(session, change, &backup, arena, error);
+    if (status == MOS_OK) {
+        status = change_quarantine(session, change, &backup, arena, error);
+    }
     return status == MOS_OK ? mos_catalog_put_backup(session, &backup, error) : status;
+}
+
+static mos_status check_quarantine(const Mosaajii__Backup__V1__UpdateBackupRequest *request, struct mos_error *error) {
+    bool puts_in = request->_quarantined_case && request->quarantined;
+    if (puts_in && !*request->quarantine_reason) {
+        return mos_fail_field(error, "quarantineReason", "quarantineReason must not be empty where quarantined is true");
+    }
+    if (!puts_in && *request->quarantine_reason) {
+        return mos_fail_field(error, "quarantineReason", "quarantineReason is allowed only where quarantined is true");
+    }
+    return mos_check_text("quarantineReason", request->quarantine_reason, QUARANTINE_REASON_MOST, error);
 }
 
 static mos_status check_update(const Mosaajii__Backup__V1__UpdateBackupRequest *request, struct mos_error *error) {
@@ -248,7 +291,7 @@ static mos_status check_update(const Mosaajii__Backup__V1__UpdateBackupRequest *
     if (status == MOS_OK && request->n_tags > 0 && !request->replace_tags) {
         status = mos_fail_field(error, "replaceTags", "replaceTags must be true where tags are given");
     }
-    return status;
+    return status == MOS_OK ? check_quarantine(request, error) : status;
 }
 
 BACKUP_HANDLER(update_backup, UpdateBackupRequest, Backup) {

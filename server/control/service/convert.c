@@ -181,6 +181,8 @@ bool mos_make_backup(mos_arena *arena, const struct mos_backup *backup, backup_m
     out->parent_id = (char *)backup->parent_id;
     out->created_by = (char *)backup->created_by;
     out->legal_hold = backup->legal_hold;
+    out->quarantined = backup->quarantined;
+    out->quarantine_reason = (char *)backup->quarantine_reason;
     out->offsite_enabled = !backup->local_only;
     return mos_make_time(arena, backup->created_at_unix_ns, &out->created_at) &&
            mos_make_time(arena, backup->completed_at_unix_ns, &out->completed_at) &&

@@ -39,7 +39,8 @@ MOS_TEST(every_field_is_there_even_when_empty) {
     API(Verification) verification = API_INIT(VERIFICATION);
     CU_ASSERT(is_json(&verification, false,
                       "{\"backupId\":\"\",\"valid\":false,\"checksumValid\":false,\"encryptionValid\":false,\"sizeValid\":false,"
-                      "\"errors\":[],\"verifiedAt\":null,\"damagedPaths\":[],\"damagedFiles\":0,\"objectsChecked\":0,\"bytesChecked\":0}"));
+                      "\"errors\":[],\"verifiedAt\":null,\"damagedPaths\":[],\"damagedFiles\":0,\"objectsChecked\":0,\"bytesChecked\":0,"
+                      "\"hurtBackups\":[]}"));
 }
 
 MOS_TEST(optional_fields_that_are_there_are_shown_even_as_zero) {

@@ -367,7 +367,7 @@ MOS_TEST(a_job_that_reads_is_prepared) {
     MOS_ASSERT_OK(mos_queue_start(fixture.queue, &fixture.error), &fixture.error);
     fixture_run_backup(&fixture, "committed\n", id);
     CU_ASSERT_EQUAL(preparations.count, 0);
-    fixture_script(&fixture, "verify", "verification ok\n");
+    fixture_script(&fixture, "verify", "verification 1 1 1 \n");
     MOS_ASSERT_OK(mos_queue_verify(fixture.queue, id, "tester", job_id, &fixture.error), &fixture.error);
     fixture_wait(&fixture, job_id);
     CU_ASSERT_EQUAL(preparations.count, 1);
@@ -380,6 +380,6 @@ MOS_TEST(a_job_that_reads_is_prepared) {
     CU_ASSERT_EQUAL(job.status, MOS_JOB_FAILED);
     CU_ASSERT_STRING_EQUAL(job.message, "The data is far away");
     CU_ASSERT_EQUAL(fixture_calls(&fixture, "verify"), calls);
-    CU_ASSERT_EQUAL(fixture_backup(&fixture, id).status, MOS_BACKUP_COMPLETED);
+    CU_ASSERT_EQUAL(fixture_backup(&fixture, id).status, MOS_BACKUP_VERIFIED);
     fixture_end(&fixture);
 }
