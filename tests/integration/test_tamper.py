@@ -106,8 +106,12 @@ def test_named_files_are_the_ones_that_are_hurt(vault):
             result = check_found(server, client, victim, pack, offset, True)
             target = server.restore_root / f"hurt-{number}"
             job = client.restore(victim.id, target, good=False)
-        assert job.status in (pb.Job.SUCCEEDED_WITH_WARNINGS, pb.Job.FAILED) and job.message, job
         restored = digest(f"{target}{source}")
+        if not result.damaged_paths and restored == expected:
+            # A part of the tree, or of its copy: the other one of the two is there, and nothing is lost.
+            shutil.rmtree(target)
+            continue
+        assert job.status in (pb.Job.SUCCEEDED_WITH_WARNINGS, pb.Job.FAILED) and job.message, job
         hurt = {path for path in expected if restored.get(path) != expected[path]}
         named = {path.removeprefix(f"{source}/") for path in result.damaged_paths}
         # Where a part of the tree itself is lost, so are the names in it, and the error says from where to where.
