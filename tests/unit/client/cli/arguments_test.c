@@ -172,23 +172,31 @@ MOS_TEST(commands_are_found_or_guessed) {
     CU_ASSERT_STRING_EQUAL(find(NULL, NULL, &found, &group), "what to do? See mosaajii --help");
 }
 
+static void check_help(const struct mos_command *each) {
+    CU_ASSERT_PTR_NOT_NULL(each->summary);
+    CU_ASSERT_PTR_NOT_NULL(each->example);
+    CU_ASSERT_PTR_NOT_NULL(each->run);
+    CU_ASSERT(each->most_words >= each->least_words);
+    CU_ASSERT((each->words != NULL) == (each->most_words > 0));
+    char *text = NULL;
+    size_t size;
+    FILE *stream = open_memstream(&text, &size);
+    mos_command_help(each, stream);
+    fclose(stream);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "Example:\n  mosaajii "));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "--output FORMAT"));
+    for (const struct mos_option *option = each->options; option && option->name; option++) {
+        CU_ASSERT_PTR_NOT_NULL(strstr(text, option->help));
+    }
+    free(text);
+}
+
 MOS_TEST(every_command_has_what_help_shows) {
-    for (const struct mos_command *each = mos_commands; each->group; each++) {
-        CU_ASSERT_PTR_NOT_NULL(each->summary);
-        CU_ASSERT_PTR_NOT_NULL(each->example);
-        CU_ASSERT_PTR_NOT_NULL(each->run);
-        CU_ASSERT(each->most_words >= each->least_words);
-        CU_ASSERT((each->words != NULL) == (each->most_words > 0));
-        char *text = NULL;
-        size_t size;
-        FILE *stream = open_memstream(&text, &size);
-        mos_command_help(each, stream);
-        fclose(stream);
-        CU_ASSERT_PTR_NOT_NULL(strstr(text, "Example:\n  mosaajii "));
-        CU_ASSERT_PTR_NOT_NULL(strstr(text, "--output FORMAT"));
-        for (const struct mos_option *option = each->options; option && option->name; option++) {
-            CU_ASSERT_PTR_NOT_NULL(strstr(text, option->help));
+    for (const struct mos_group *group = mos_groups; group->name; group++) {
+        CU_ASSERT_PTR_NOT_NULL(group->commands->group);
+        for (const struct mos_command *each = group->commands; each->group; each++) {
+            CU_ASSERT_STRING_EQUAL(each->group, group->name);
+            check_help(each);
         }
-        free(text);
     }
 }
