@@ -19,10 +19,10 @@ lint: build
 	@gateway/build.sh --lint
 
 # The tests under AddressSanitizer with UndefinedBehaviorSanitizer, then those of the C code under ThreadSanitizer. Programs that are killed
-# at random say nothing to a sanitizer, and rounds of that under it take long.
+# at random say nothing to a sanitizer, and rounds of that under it take long; what tests pages, clients and the calendar runs no other C.
 sanitize: $(BUILD)/packages $(BUILD)/python/ready $(BUILD)/tools/grpcurl $(BUILD)/tools/stores $(BUILD)/clients/ready
 	@cmake --preset asan >/dev/null && ninja -C $(BUILD)/asan
-	@ctest --test-dir $(BUILD)/asan --output-on-failure -j2 -E '^fault\.(kill|prune|recovery_kill)'
+	@ctest --test-dir $(BUILD)/asan --output-on-failure -j2 -E '^fault\.(kill|offsite_kill|prune|recovery_kill)|^integration\.(browser|clients|dashboard|simulated_year)$$'
 	@cmake --preset tsan >/dev/null && ninja -C $(BUILD)/tsan
 	@TSAN_OPTIONS=suppressions=$(CURDIR)/tests/tsan.supp:halt_on_error=1 ctest --test-dir $(BUILD)/tsan --output-on-failure -L 'unit|fuzz'
 
