@@ -152,12 +152,12 @@ static void put_copy(mos_offsite *offsite, const struct mos_copy *copy, enum mos
     }
 }
 
-static mos_status expire(struct mos_offsite_place *place, struct mos_copy *copy, const struct mos_store_call *call,
+static mos_status expire(struct mos_offsite_place *place, struct mos_copy *copy, const struct mos_store_call *call, mos_arena *arena,
                          struct mos_error *error) {
     static const struct mos_offsite_caller retention = {"", ""};
     int64_t bytes = 0;
     bool was_refused = copy->refused;
-    mos_status status = mos_removal_copy(place, copy, &retention, false, call, &bytes, error);
+    mos_status status = mos_removal_copy(place, copy, &retention, false, call, arena, &bytes, error);
     if (status == MOS_FAILED_PRECONDITION || status == MOS_PERMISSION_DENIED) {
         if (!was_refused) {
             mos_log_warning("the provider refuses to delete an expired copy", MOS_TEXT("copy", copy->id),
@@ -231,7 +231,7 @@ static mos_status archive(struct mos_offsite_place *place, struct mos_copy *copy
 }
 
 static mos_status look_after_copy(struct mos_offsite_place *place, struct mos_copy *copy, const struct mos_store_call *call,
-                                  struct mos_error *error) {
+                                  mos_arena *arena, struct mos_error *error) {
     if (copy->status != MOS_COPY_COMPLETED && copy->status != MOS_COPY_ARCHIVED) {
         return MOS_OK;
     }
@@ -243,7 +243,7 @@ static mos_status look_after_copy(struct mos_offsite_place *place, struct mos_co
     bool expired = expires_ns && expires_ns <= now_ns && !mos_removal_is_held(place->offsite, copy);
     if (expired) {
         // Refused once, it is not tried again by itself; locked by us, it waits.
-        return copy->refused || copy->locked_until_unix_ns > now_ns ? MOS_OK : expire(place, copy, call, error);
+        return copy->refused || copy->locked_until_unix_ns > now_ns ? MOS_OK : expire(place, copy, call, arena, error);
     }
     mos_status status = extend(place, copy, call, error);
     return status == MOS_OK ? archive(place, copy, call, error) : status;
@@ -318,7 +318,7 @@ void mos_offsite_tidy(struct mos_offsite_place *place) {
         status = mos_removal_copies(place, arena, &copies, &error);
     }
     for (size_t i = 0; i < copies.count && status == MOS_OK; i++) {
-        status = look_after_copy(place, &copies.copies[i], &call, &error);
+        status = look_after_copy(place, &copies.copies[i], &call, arena, &error);
     }
     if (status == MOS_OK) {
         status = clean(place, &call, &error);

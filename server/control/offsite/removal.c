@@ -170,9 +170,8 @@ static void settle_deletion(mos_offsite *offsite, struct mos_copy *copy, const s
 }
 
 mos_status mos_removal_copy(struct mos_offsite_place *place, struct mos_copy *copy, const struct mos_offsite_caller *caller, bool packs,
-                            const struct mos_store_call *call, int64_t *out_bytes, struct mos_error *error) {
+                            const struct mos_store_call *call, mos_arena *arena, int64_t *out_bytes, struct mos_error *error) {
     mos_offsite *offsite = place->offsite;
-    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     struct mos_removal removal = {.place = place, .call = call};
     const mos_object_list *list = NULL;
     struct mos_error cause = {0};
@@ -247,7 +246,7 @@ mos_status mos_offsite_delete(mos_offsite *offsite, const char *copy_id, const s
         error->status = status = status == MOS_ALREADY_EXISTS ? MOS_FAILED_PRECONDITION : status;
     }
     if (status == MOS_OK) {
-        status = mos_removal_copy(place, &copy, caller, free_now, &call, out_freed_bytes, error);
+        status = mos_removal_copy(place, &copy, caller, free_now, &call, arena, out_freed_bytes, error);
     }
     if (free_now) {
         pthread_mutex_unlock(&place->work);

@@ -39,9 +39,9 @@ struct mos_removal {
 // One object. The catalog forgets it first: an object that is thought to be gone is only sent again.
 mos_status mos_removal_take(struct mos_removal *removal, const char *name, int64_t size_bytes, struct mos_error *error);
 // Manifest and keys of a copy, and with `packs`, for which the place's work must be held, what no other copy needs. `copy` is brought up to
-// date, also where the provider refuses.
+// date, also where the provider refuses; what is new of it lives in the arena.
 mos_status mos_removal_copy(struct mos_offsite_place *place, struct mos_copy *copy, const struct mos_offsite_caller *caller, bool packs,
-                            const struct mos_store_call *call, int64_t *out_bytes, struct mos_error *error);
+                            const struct mos_store_call *call, mos_arena *arena, int64_t *out_bytes, struct mos_error *error);
 // Locks and holds of the backup here are honoured there.
 bool mos_removal_is_held(mos_offsite *offsite, const struct mos_copy *copy);
 
