@@ -1,7 +1,7 @@
 // A year of schedules and retention on a clock that is told what to say: writes down, a JSON object a line, all that happens. The catalog
 // is left behind. tests/integration/test_simulated_year.py knows by rules of its own what must have happened.
 //
-// Argument: the folder for the catalog.
+// Arguments: the folder for the catalog, and a number that says which backups fail and which are not verified.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +26,8 @@ struct running {
     enum mos_backup_type type;
     // Of the clock that nobody sets.
     int64_t ends;
+    // What becomes of it.
+    bool good, verified;
 };
 
 struct world {
@@ -35,6 +37,7 @@ struct world {
     struct running running[MOST_RUNNING];
     size_t running_count;
     int64_t started;
+    uint64_t luck;
 };
 
 static void check(mos_status status, const struct mos_error *error) {
@@ -51,6 +54,12 @@ static int64_t now_of(const struct world *world) {
 static void say(const struct world *world, const char *event, const char *schedule, const char *backup, const char *more) {
     printf("{\"event\": \"%s\", \"at\": %lld, \"real\": %lld, \"schedule\": \"%s\", \"backup\": \"%s\", \"more\": \"%s\"}\n", event,
            (long long)now_of(world), (long long)world->real, schedule, backup, more);
+}
+
+// One of 16, the same in each year that begins with the same number.
+static unsigned die(struct world *world) {
+    world->luck = world->luck * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (unsigned)(world->luck >> 60);
 }
 
 // ---- What schedules do ----
@@ -82,6 +91,9 @@ static mos_status start(void *context, const struct mos_schedule *schedule, mos_
     // Most are done at the next look; some take hours.
     world->started++;
     running->ends = world->real + (world->started % 50 == 0 ? 150 * 60 : 60);
+    unsigned side = die(world);
+    running->good = side != 0;
+    running->verified = side != 1 && side != 2;
     struct begun begun = {.backup = {.id = out_backup_id,
                                      .name = schedule->name,
                                      .type = schedule->backup_type,
@@ -154,9 +166,7 @@ static mos_status put_ended(mos_catalog_session *session, void *argument, struct
 static void finish(struct world *world, size_t index, bool stopped) {
     const struct running *running = &world->running[index];
     struct mos_error error = {0};
-    // By the last digit of the id, which is random.
-    int digit = running->backup_id[35];
-    struct ending ending = {.running = running, .good = !stopped && digit != '0', .verified = digit != '1' && digit != '2'};
+    struct ending ending = {.running = running, .good = !stopped && running->good, .verified = running->verified};
     Mosaajii__Engine__V1__BackupInfo info = MOSAAJII__ENGINE__V1__BACKUP_INFO__INIT;
     Mosaajii__Engine__V1__BackupRecord record = MOSAAJII__ENGINE__V1__BACKUP_RECORD__INIT;
     ProtobufCBinaryData path = {.data = (uint8_t *)"/srv", .len = 4};
@@ -355,9 +365,10 @@ int main(int argc, char **argv) {
     struct mos_error error = {0};
     char path[4096];
     int64_t seen = 0;
-    if (argc != 2) {
+    if (argc != 3) {
         return EXIT_FAILURE;
     }
+    world.luck = strtoull(argv[2], NULL, 10);
     snprintf(path, sizeof(path), "%s/catalog.db", argv[1]);
     mos_clock_fake(begin * MOS_NS_PER_SECOND);
     check(mos_catalog_open(&world.catalog, path, &error), &error);
