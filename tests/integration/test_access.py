@@ -87,8 +87,11 @@ def make_token(client, name, role, rights=(), **fields):
 def test_every_method_by_role_and_kind_of_caller(start):
     rows, found = table(), methods()
     assert set(rows) == set(found), set(rows) ^ set(found)
-    server = start(JWT_SECRET=JWT_SECRET)
+    server = start(JWT_SECRET=JWT_SECRET, BACKUP_CONFIG_PATHS="/etc/hostname")
     client = server.client()
+    # An alert, so that who may watch alerts is sent one at once.
+    client.backup("CONFIGURATION")
+    next(iter(client.alerts.WatchAlerts(alert.WatchAlertsRequest(), metadata=client.metadata, timeout=60)))
     callers = []
     for role in ROLES:
         callers.append(("token", role, None, server.client(make_token(client, role, role).secret)))

@@ -20,7 +20,9 @@ def test_contract(sftp):
 @pytest.mark.parametrize("kind", ["ecdsa", "ed25519"])
 def test_keys(sftp, tmp_path, kind):
     sftp.make_key(tmp_path / "key", kind)
-    settings = sftp.settings(SFTP_PRIVATE_KEY=tmp_path / "key")
+    # Debian's libssh2 leaks a few bytes of OpenSSL's for each key of this kind.
+    (tmp_path / "leaks").write_text("leak:CRYPTO_zalloc\n")
+    settings = sftp.settings(SFTP_PRIVATE_KEY=tmp_path / "key", LSAN_OPTIONS=f"suppressions={tmp_path}/leaks")
     status, output = store(settings, "probe")
     assert status == "UNAUTHENTICATED" and "key" in output
     with open(sftp.home / "authorized", "a") as authorized:
