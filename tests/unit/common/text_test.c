@@ -107,3 +107,16 @@ MOS_TEST(a_path_is_meant_from_here) {
     check_absolute("tmp/x", "/tmp/x");
     check_absolute("..", "/");
 }
+
+MOS_TEST(lists_are_split_without_empty_parts) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    size_t count = 9;
+    CU_ASSERT_PTR_NOT_NULL(mos_split(arena, "", ',', &count));
+    CU_ASSERT_EQUAL(count, 0);
+    mos_split(arena, ",,,", ',', &count);
+    CU_ASSERT_EQUAL(count, 0);
+    char **parts = mos_split(arena, ",a,,b c,", ',', &count);
+    CU_ASSERT_EQUAL_FATAL(count, 2);
+    CU_ASSERT_STRING_EQUAL(parts[0], "a");
+    CU_ASSERT_STRING_EQUAL(parts[1], "b c");
+}

@@ -21,19 +21,6 @@ static mos_settings *load(const char *const variables[MOST_VARIABLES]) {
 }
 #define LOAD(...) load((const char *const[MOST_VARIABLES]){__VA_ARGS__})
 
-MOS_TEST(lists_are_split_without_empty_parts) {
-    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
-    size_t count = 9;
-    CU_ASSERT_PTR_NOT_NULL(mos_split(arena, "", ',', &count));
-    CU_ASSERT_EQUAL(count, 0);
-    mos_split(arena, ",,,", ',', &count);
-    CU_ASSERT_EQUAL(count, 0);
-    char **parts = mos_split(arena, ",a,,b c,", ',', &count);
-    CU_ASSERT_EQUAL_FATAL(count, 2);
-    CU_ASSERT_STRING_EQUAL(parts[0], "a");
-    CU_ASSERT_STRING_EQUAL(parts[1], "b c");
-}
-
 MOS_TEST(each_type_takes_what_is_configured_for_it) {
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     mos_settings *settings = LOAD("BACKUP_FILES_PATHS=/srv/a:/srv/b", "BACKUP_CONFIG_PATHS=/etc/pos",
