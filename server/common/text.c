@@ -137,6 +137,30 @@ bool mos_path_unescape(mos_arena *arena, const char *text, char **out, size_t *o
     return true;
 }
 
+char **mos_split(mos_arena *arena, const char *text, char separator, size_t *out_count) {
+    size_t most = 1;
+    for (const char *c = text; *c; c++) {
+        most += *c == separator;
+    }
+    char **parts = mos_arena_array(arena, char *, most);
+    size_t count = 0;
+    const char separators[] = {separator, 0};
+    while (parts && *text) {
+        size_t length = strcspn(text, separators);
+        if (length > 0) {
+            char *part = mos_arena_alloc(arena, length + 1);
+            if (!part) {
+                break;
+            }
+            memcpy(part, text, length);
+            parts[count++] = part;
+        }
+        text += length + (text[length] == separator);
+    }
+    *out_count = count;
+    return parts;
+}
+
 void mos_size_format(int64_t bytes, char text[MOS_SIZE_TEXT_BYTES]) {
     static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
     if (bytes > -1024 && bytes < 1024) {

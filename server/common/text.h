@@ -25,6 +25,9 @@ bool mos_path_unescape(mos_arena *arena, const char *text, char **out, size_t *o
 // followed where it is there, as the system would. NULL where the working directory cannot be told.
 char *mos_path_absolute(mos_arena *arena, const char *path);
 
+// Parts of a list, without empty ones. Lives in the arena.
+char **mos_split(mos_arena *arena, const char *text, char separator, size_t *out_count);
+
 // "1.4 GiB", "812 B".
 #define MOS_SIZE_TEXT_BYTES 24
 void mos_size_format(int64_t bytes, char text[MOS_SIZE_TEXT_BYTES]);

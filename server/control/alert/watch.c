@@ -7,6 +7,7 @@
 #include "common/buffer.h"
 #include "common/clock.h"
 #include "common/database_url.h"
+#include "common/text.h"
 #include "control/alert/delivery_internal.h"
 
 enum { TRY_TIMEOUT_MS = 30000, GIVE_UP_SECONDS = 7 * 86400, KINDS = 3, IMPLICIT_TLS_PORT = 465 };
@@ -68,27 +69,9 @@ static mos_status notify_options_of(const mos_settings *settings, mos_arena *are
     return status;
 }
 
-static char **split(mos_arena *arena, const char *text, char separator, size_t *out_count) {
-    size_t most = 1;
-    for (const char *c = text; *c; c++) {
-        most += *c == separator;
-    }
-    char **parts = mos_arena_array(arena, char *, most);
-    const char separators[] = {separator, 0};
-    *out_count = 0;
-    while (*text) {
-        size_t length = strcspn(text, separators);
-        if (length > 0) {
-            parts[(*out_count)++] = mos_arena_printf(arena, "%.*s", (int)length, text);
-        }
-        text += length + (text[length] != 0);
-    }
-    return parts;
-}
-
 static void add_databases(mos_watch *watch, const mos_settings *settings) {
     size_t count;
-    char **urls = split(watch->arena, mos_setting_text(settings, MOS_SETTING_DATABASE_URL), ',', &count);
+    char **urls = mos_split(watch->arena, mos_setting_text(settings, MOS_SETTING_DATABASE_URL), ',', &count);
     char **files = mos_arena_array(watch->arena, char *, count + 1);
     const char *name = "";
     size_t file_count = 0;
@@ -111,7 +94,7 @@ static void add_databases(mos_watch *watch, const mos_settings *settings) {
 static void add_paths(mos_watch *watch, enum mos_backup_type type, const char *text) {
     if (*text) {
         size_t count;
-        char **paths = split(watch->arena, text, ':', &count);
+        char **paths = mos_split(watch->arena, text, ':', &count);
         watch->sources[watch->source_count++] = (struct mos_monitor_source){type, text, paths, count};
     }
 }

@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "common/id.h"
+#include "common/text.h"
 #include "control/catalog/backups.h"
 #include "control/catalog/jobs.h"
 #include "control/dr/internal.h"
@@ -163,26 +164,13 @@ static mos_status run_restore(struct attempt *attempt, const struct mos_backup *
     return status ? status : judge_restore(attempt, &job, error);
 }
 
-static char **database_urls(const struct attempt *attempt, size_t *out_count) {
-    const char *text = mos_setting_text(attempt->recovery->options.settings, MOS_SETTING_DATABASE_URL);
-    char **urls = mos_arena_array(attempt->arena, char *, strlen(text) / 2 + 1);
-    *out_count = 0;
-    while (*text) {
-        size_t length = strcspn(text, ",");
-        if (length > 0) {
-            urls[(*out_count)++] = mos_arena_printf(attempt->arena, "%.*s", (int)length, text);
-        }
-        text += length + (text[length] == ',');
-    }
-    return urls;
-}
-
 static mos_status restore_in_place(struct attempt *attempt, const struct mos_backup *backup, struct mos_error *error) {
     struct mos_restore_order order = {.target = "/",
                                       .in_place = true,
                                       .existing = MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__REPLACE,
                                       .preview = attempt->place.rehearsal};
-    order.databases = database_urls(attempt, &order.database_count);
+    order.databases = mos_split(attempt->arena, mos_setting_text(attempt->recovery->options.settings, MOS_SETTING_DATABASE_URL), ',',
+                                &order.database_count);
     return run_restore(attempt, backup, &order, 0, 100, error);
 }
 

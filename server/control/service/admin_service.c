@@ -4,6 +4,7 @@
 #include <sys/statvfs.h>
 
 #include "common/clock.h"
+#include "common/text.h"
 #include "control/access/rights.h"
 #include "control/catalog/alerts.h"
 #include "control/service/internal.h"

@@ -76,8 +76,6 @@ mos_status mos_restore_target(const mos_settings *settings, const char *target, 
 // the same account. MOS_INVALID_ARGUMENT, field target.
 mos_status mos_restore_database(const mos_settings *settings, const char *target, mos_arena *arena, const char **out,
                                 struct mos_error *error);
-// Parts of a list, without empty ones. Lives in the arena.
-char **mos_split(mos_arena *arena, const char *text, char separator, size_t *out_count);
 
 // ---- Calls ----
 

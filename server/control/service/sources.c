@@ -8,31 +8,8 @@
 
 #include "common/clock.h"
 #include "common/database_url.h"
+#include "common/text.h"
 #include "control/service/internal.h"
-
-char **mos_split(mos_arena *arena, const char *text, char separator, size_t *out_count) {
-    size_t most = 1;
-    for (const char *c = text; *c; c++) {
-        most += *c == separator;
-    }
-    char **parts = mos_arena_array(arena, char *, most);
-    size_t count = 0;
-    const char separators[] = {separator, 0};
-    while (parts && *text) {
-        size_t length = strcspn(text, separators);
-        if (length > 0) {
-            char *part = mos_arena_alloc(arena, length + 1);
-            if (!part) {
-                break;
-            }
-            memcpy(part, text, length);
-            parts[count++] = part;
-        }
-        text += length + (text[length] == separator);
-    }
-    *out_count = count;
-    return parts;
-}
 
 // ---- Sources ----
 
