@@ -49,13 +49,27 @@ static unsigned long number_of(const char *name) {
     return text ? strtoul(text, NULL, 10) : 0;
 }
 
+// Linux that shares the processor out among sessions first heeds niceness only within one; the session (the server gave the engine one of its
+// own) has a niceness too. A system without that has no such file.
+static void step_back_as_session(long nice) {
+    FILE *file = fopen("/proc/self/autogroup", "we");
+    if (file) {
+        fprintf(file, "%ld", nice);
+        fclose(file);
+    }
+}
+
 // What it may take of the machine. A system that refuses one of them gives no less than without.
 static void keep_limits(void) {
     enum { OF_PROCESS = 1, CLASS_IDLE = 3, CLASS_SHIFT = 13 };
     const char *idle = getenv("MOSAAJII_ENGINE_IDLE_DISK");
     unsigned long nicer = number_of("MOSAAJII_ENGINE_NICE");
-    if (nicer && setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + (int)(nicer < 19 ? nicer : 19)) != 0) {
-        mos_log_warning("the niceness cannot be set", MOS_NUMBER("nice", nicer));
+    if (nicer) {
+        int nice = getpriority(PRIO_PROCESS, 0) + (int)(nicer < 19 ? nicer : 19);
+        if (setpriority(PRIO_PROCESS, 0, nice) != 0) {
+            mos_log_warning("the niceness cannot be set", MOS_NUMBER("nice", nicer));
+        }
+        step_back_as_session(nice < 19 ? nice : 19);
     }
     if (idle && strcmp(idle, "true") == 0 && syscall(SYS_ioprio_set, OF_PROCESS, 0, CLASS_IDLE << CLASS_SHIFT) != 0) {
         mos_log_warning("the priority at the disk cannot be set");

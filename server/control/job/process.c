@@ -112,8 +112,8 @@ static int spawn(const struct mos_engine *engine, int socket, int lifeline, pid_
     sigfillset(&all);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &all);
-    posix_spawnattr_setpgroup(&attributes, 0);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+    // A session of its own: Linux may share the processor out among sessions first (autogroups), and then the engine's share is its own.
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
     char *arguments[] = {(char *)engine->path, "--job", NULL};
     MOS_CLEANUP_FREE char **environment = child_environment();
     int code = posix_spawn(out, engine->path, &actions, &attributes, arguments, environment);
