@@ -406,8 +406,8 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
     mos_rpc_server_intercept(program->server, &mos_access_interceptor, program->access);
     const struct mos_scheduler_options scheduler_options = mos_scheduler_options_of(&program->services, program->catalog, settings);
     program->scheduler = mos_scheduler_create(&scheduler_options);
-    program->recovery =
-        mos_recovery_create(&(struct mos_recovery_options){settings, program->catalog, program->queue, mos_trail_sign, program->trail});
+    program->recovery = mos_recovery_create(
+        &(struct mos_recovery_options){settings, program->catalog, program->queue, mos_trail_sign, program->trail, program->offsite});
     program->services = (struct mos_services){.settings = settings,
                                               .catalog = program->catalog,
                                               .queue = program->queue,

@@ -266,7 +266,7 @@ static void resume_step(mos_recovery *recovery, struct run *run, size_t index) {
         run_log(run, LOG_IS(WARNING), plan->id, "", "The server stopped when the step was done; its criteria are checked now");
         return;
     }
-    if (plan->repeatable || looks || (restores && run_is_test(run))) {
+    if (plan->repeatable || looks || (restores && state->bringing) || (restores && run_is_test(run))) {
         run_log(run, LOG_IS(WARNING), plan->id, "", "The server stopped while the step was at work; it is begun again");
         step->status = STEP_IS(PENDING);
         state->not_before_unix_ns = 0;

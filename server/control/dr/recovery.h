@@ -12,6 +12,7 @@
 #include "control/catalog/catalog.h"
 #include "control/dr/plan.h"
 #include "control/job/queue.h"
+#include "control/offsite/offsite.h"
 
 typedef struct mos_recovery mos_recovery;
 
@@ -22,6 +23,8 @@ struct mos_recovery_options {
     // Signs the report of a run. Called on any thread.
     bool (*sign)(void *context, const uint8_t *data, size_t size_bytes, uint8_t out_signature[64], uint8_t out_public_key[32]);
     void *sign_context;
+    // Where backups are brought back from.
+    mos_offsite *offsite;
 };
 
 // Starts nothing. What the options point to must outlive it. Never NULL.
