@@ -36,6 +36,10 @@ void mos_recovery_stop(mos_recovery *recovery);
 // After stop. NULL is fine.
 void mos_recovery_destroy(mos_recovery *recovery);
 
+// Of a catalog that came back from a copy: runs that its server had not ended are not gone on with, for what their steps did was done to a
+// machine that is lost. The next server ends them as failed, with a report. Before any server starts on it.
+mos_status mos_recovery_give_up(mos_catalog *catalog, struct mos_error *error);
+
 struct mos_plan_defaults mos_recovery_defaults(const mos_recovery *recovery);
 struct mos_plan_sources mos_recovery_sources(const mos_recovery *recovery);
 
