@@ -168,6 +168,23 @@ mos_status mos_catalog_get_recovery_run(mos_catalog_session *session, const char
     return row ? take_run(&sql, arena, out, error) : mos_fail(error, MOS_NOT_FOUND, "no recovery run has the id \"%.64s\"", id);
 }
 
+mos_status mos_catalog_glance_at_recovery_run(mos_catalog_session *session, const char *id, int *out_status, bool *out_active,
+                                              struct mos_error *error) {
+    MOS_CLEANUP_SQL struct mos_sql sql;
+    bool row = false;
+    mos_status status = mos_sql_begin(&sql, session, "SELECT status, active FROM recovery_runs WHERE id = ?", error);
+    if (status == MOS_OK) {
+        mos_sql_bind_text(&sql, id);
+        status = mos_sql_step(&sql, &row, error);
+    }
+    if (status != MOS_OK) {
+        return status;
+    }
+    *out_status = row ? (int)mos_sql_take_number(&sql) : 0;
+    *out_active = row && mos_sql_take_number(&sql) != 0;
+    return row ? MOS_OK : mos_fail(error, MOS_NOT_FOUND, "no recovery run has the id \"%.64s\"", id);
+}
+
 mos_status mos_catalog_list_recovery_runs(mos_catalog_session *session, const struct mos_recovery_filter *filter,
                                           const struct mos_page *page, mos_arena *arena, struct mos_recovery_run **out, size_t *out_count,
                                           const char **out_next_token, struct mos_error *error) {
