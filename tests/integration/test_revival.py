@@ -172,3 +172,48 @@ def test_a_run_of_the_lost_server_is_not_gone_on_with(start, settings, bucket, s
     assert (source / "part-0/file-00000.dat").stat().st_size == 20_000
     shutil.copy(source / "part-0/file-00000.dat", kept / "part-0/file-00000.dat")
     same(kept, source)
+
+
+def test_what_lies_offsite_only_is_no_damage(start, settings, bucket, source, tmp_path):
+    server = start(**settings)
+    client = server.client()
+    older, _ = take(client)
+    shutil.rmtree(source)
+    make_files(source, 20, 20_000, seed=7)
+    newer, copy = take(client)
+    done_ns = copy.uploaded_at.ToNanoseconds()
+    wait_until(lambda: newest(bucket) > done_ns, "the catalog is sealed again")
+    server.stop()
+    again = revive(server, start, settings, bucket, tmp_path)
+    client = again.client()
+    file = f"{source}/part-0/file-00000.dat"
+    calls = [
+        lambda: client.call(client.backups.ListFiles, pb.ListFilesRequest(backup_id=older.id, path=str(source))),
+        lambda: client.call(client.backups.DiffBackups, pb.DiffBackupsRequest(base_backup_id=older.id, backup_id=newer.id)),
+        lambda: list(client.call(client.backups.ReadFile, pb.ReadFileRequest(backup_id=older.id, path=file))),
+    ]
+    advice = f"mosaajii offsite fetch {older.id}"
+    for call in calls:
+        code, message, _ = refused(call)
+        assert code == "FAILED_PRECONDITION" and "lies offsite only" in message and message.endswith(advice), message
+    assert client.call(client.backups.ListFiles, pb.ListFilesRequest(backup_id=newer.id, path=str(source))).files
+
+    check = lambda: client.finish(client.call(client.backups.CheckRepository, pb.CheckRepositoryRequest(sample_percent=100)))  # noqa: E731
+    job = check()
+    assert job.status == pb.Job.SUCCEEDED and "1 backup lies offsite only" in str(job), job
+    fetches = lambda: client.call(client.backups.ListJobs, pb.ListJobsRequest(kind=pb.Job.OFFSITE_FETCH)).jobs  # noqa: E731
+    assert not fetches() and client.get(older.id).status in (pb.Backup.COMPLETED, pb.Backup.VERIFIED)
+
+    # What is to be here and is not is damage as before, and comes back.
+    for pack in again.repository.glob("packs/*/*"):
+        pack.unlink()
+    job = check()
+    assert job.status == pb.Job.FAILED, job
+    again.wait_for_log("offsite fetch.*status=OK")
+    assert client.verify(newer.id).valid
+
+    again.cli(*advice.split()[1:])
+    for call in calls:
+        assert call()
+    job = check()
+    assert job.status == pb.Job.SUCCEEDED and "offsite only" not in str(job), job
