@@ -261,6 +261,9 @@ def test_second_person(start, tmp_path):
     assert asked.status == admin.Confirmation.WAITING
     assert refused(confirm, first, asked)[0] == "PERMISSION_DENIED", "not the same person"
     assert refused(confirm, operator, asked)[0] == "PERMISSION_DENIED"
+    made_for_it = server.client(make_token(first, "third", "ADMIN").secret)
+    code, message, _ = refused(confirm, made_for_it, asked)
+    assert code == "PERMISSION_DENIED" and "third was made after" in message
     assert first.get(backup.id)
     server.cli("confirmation", "give", asked.id, MOSAAJII_TOKEN=second.metadata[0][1].split()[1])
     assert waiting()[0].status == admin.Confirmation.CONFIRMED and waiting()[0].confirmed_by == "second"

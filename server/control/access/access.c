@@ -248,7 +248,8 @@ static mos_status identify_token(mos_access *access, const char *secret, size_t 
         snprintf(use.id, sizeof(use.id), "%s", token.id);
         mos_catalog_write_later(access->catalog, note_use, &use, sizeof(use));
     }
-    *out = (struct mos_identity){.kind = MOS_BY_TOKEN, .name = token.name, .role = token.role, .rights = token.rights};
+    *out = (struct mos_identity){
+        .kind = MOS_BY_TOKEN, .name = token.name, .role = token.role, .rights = token.rights, .made_at_unix_ns = token.created_at_unix_ns};
     return MOS_OK;
 }
 

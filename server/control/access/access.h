@@ -23,6 +23,8 @@ struct mos_identity {
     enum mos_role role;
     // Rights beside the role, comma separated.
     const char *rights;
+    // When the token was made; 0 for who needs none of ours.
+    int64_t made_at_unix_ns;
 };
 
 mos_catalog *mos_access_catalog(mos_access *access);
@@ -63,9 +65,10 @@ mos_status mos_access_revoke_token(mos_access *access, const char *id, mos_arena
 mos_status mos_access_identify(mos_access *access, const char *authorization, mos_arena *arena, struct mos_identity *out,
                                struct mos_error *error);
 
-// Confirms what another caller asked for. MOS_PERMISSION_DENIED: the same caller's own, MOS_FAILED_PRECONDITION: too late or done already.
-mos_status mos_access_confirm(mos_access *access, const char *id, const char *caller, mos_arena *arena, struct mos_confirmation *out,
-                              struct mos_error *error);
+// Confirms what another caller asked for. MOS_PERMISSION_DENIED: the same caller's own, or by a token younger than the request, which who
+// asked may have made for it; MOS_FAILED_PRECONDITION: too late or done already.
+mos_status mos_access_confirm(mos_access *access, const char *id, const struct mos_identity *caller, mos_arena *arena,
+                              struct mos_confirmation *out, struct mos_error *error);
 
 // The user is the mos_access. Health and reflection pass without a token; of everything else UNAUTHENTICATED without a valid one, and
 // PERMISSION_DENIED without the right, by the table of rights.h. Where the table asks for a second person, FAILED_PRECONDITION until
