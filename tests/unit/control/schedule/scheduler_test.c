@@ -51,8 +51,19 @@ static mos_status start(void *context, const struct mos_schedule *schedule, mos_
     return mos_catalog_write(fixture->catalog, also, also_argument, error);
 }
 
+// What the monitor says, and what retention has done.
+static bool judged = true;
+static int removals;
+
 static mos_status remove_backup(void *context, const char *backup_id, struct mos_error *error) {
     (void)context, (void)backup_id, (void)error;
+    removals++;
+    return MOS_OK;
+}
+
+static mos_status all_judged(void *context, bool *out, struct mos_error *error) {
+    (void)context, (void)error;
+    *out = judged;
     return MOS_OK;
 }
 
@@ -62,8 +73,10 @@ static mos_status prune(void *context, struct mos_error *error) {
 }
 
 static mos_scheduler *make_ruled_scheduler(struct catalog_fixture *fixture, const char *tag_rules) {
-    const struct mos_scheduler_options options = {
-        .catalog = fixture->catalog, .acts = {fixture, start, remove_backup, prune}, .tag_rules = tag_rules, .repository = "/nowhere"};
+    const struct mos_scheduler_options options = {.catalog = fixture->catalog,
+                                                  .acts = {fixture, start, remove_backup, prune, all_judged},
+                                                  .tag_rules = tag_rules,
+                                                  .repository = "/nowhere"};
     return mos_scheduler_create(&options);
 }
 
@@ -168,6 +181,32 @@ MOS_TEST(retention_that_cannot_be_carried_out_is_told) {
     scheduler = make_scheduler(&fixture);
     mos_scheduler_round(scheduler);
     CU_ASSERT_EQUAL(count_open(&fixture), 0);
+    mos_scheduler_destroy(scheduler);
+    mos_clock_fake(0);
+    fixture_close(&fixture);
+}
+
+MOS_TEST(nothing_goes_before_the_newest_is_judged) {
+    struct catalog_fixture fixture;
+    fixture_open(&fixture);
+    for (int day = 0; day < 3; day++) {
+        fixture_put_backup(&fixture, (struct mos_backup){.id = fixture_id(&fixture, day + 1),
+                                                         .name = "nightly",
+                                                         .type = MOS_BACKUP_FILES,
+                                                         .status = MOS_BACKUP_FAILED,
+                                                         .created_at_unix_ns = MIDNIGHT_NS + day * 24 * HOUR_NS,
+                                                         .completed_at_unix_ns = MIDNIGHT_NS + day * 24 * HOUR_NS + 1,
+                                                         .retention_days = 1});
+    }
+    mos_scheduler *scheduler = make_scheduler(&fixture);
+    judged = false;
+    removals = 0;
+    round_at(scheduler, MIDNIGHT_NS + 72 * HOUR_NS);
+    CU_ASSERT_EQUAL(removals, 0);
+    judged = true;
+    // It looks again soon, not in an hour.
+    round_at(scheduler, MIDNIGHT_NS + 72 * HOUR_NS + 90 * MOS_NS_PER_SECOND);
+    CU_ASSERT_EQUAL(removals, 3);
     mos_scheduler_destroy(scheduler);
     mos_clock_fake(0);
     fixture_close(&fixture);
