@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from support.api import offsite, pb, refused
+from support.api import admin, offsite, pb, refused
 from support.data import make_files
 from support.program import BIN, CEILING, environment, wait_until
 
@@ -204,7 +204,10 @@ def test_a_backup_that_is_gone_here_comes_back(begin, source):
     server = begin()
     client = server.client()
     record, copy = take(client, tags=["kept"], name="the one")
-    client.delete(record.id)
+    deletion = client.delete(record.id)
+    assert deletion.message.endswith(f"a copy that can still be opened is left at {copy.location}"), (deletion.message, copy)
+    told = client.call(client.admin.ListAuditEntries, admin.ListAuditEntriesRequest(action="Job.DELETE", resource=record.id)).entries
+    assert [entry.details["copiesLeftAt"] for entry in told] == [copy.location]
     assert refused(client.get, record.id)[0] == "NOT_FOUND"
     job = client.finish(client.call(client.offsite.FetchBackup, offsite.FetchBackupRequest(offsite_backup_id=copy.id)))
     assert job.status == pb.Job.SUCCEEDED and job.kind == pb.Job.OFFSITE_FETCH, job

@@ -7,6 +7,8 @@
 #include "common/id.h"
 #include "control/access/access.h"
 
+enum { FORGET_DAYS = 30 };
+
 struct act {
     const char *action;
     const char *resource;
@@ -30,6 +32,7 @@ static mos_status ask_or_use(mos_catalog_session *session, void *argument, struc
         return status;
     }
     if (!known) {
+        status = mos_catalog_forget_confirmations(session, now_ns - FORGET_DAYS * INT64_C(86400) * MOS_NS_PER_SECOND, error);
         mos_id_new(act->id);
         found = (struct mos_confirmation){.id = act->id,
                                           .action = act->action,
@@ -44,7 +47,7 @@ static mos_status ask_or_use(mos_catalog_session *session, void *argument, struc
     act->expires_at_unix_ns = found.expires_at_unix_ns;
     act->confirmed = *found.confirmed_by != 0;
     found.used_at_unix_ns = act->confirmed ? now_ns : 0;
-    return mos_catalog_put_confirmation(session, &found, error);
+    return status == MOS_OK ? mos_catalog_put_confirmation(session, &found, error) : status;
 }
 
 mos_status mos_second_person(mos_catalog *catalog, const char *action, const char *resource, const char *caller, int64_t wait_ns,
