@@ -131,6 +131,8 @@ def test_offline_verification_of_an_export(server, tmp_path):
     altered = json.loads(lines[at(5)])
     altered["actor"] = "somebody else"
     assert check(lines[: at(5)] + [json.dumps(altered)] + lines[at(5) + 1 :])["firstBadSequence"] == 5
+    added = lines[at(5)].replace('{"entry":5,', '{"entry":5,"note":"nobody wrote this",')
+    assert not check(lines[: at(5)] + [added] + lines[at(5) + 1 :])["valid"]
     removed = check(lines[: at(5)] + lines[at(5) + 1 :])
     assert removed["firstBadSequence"] == 5
     moved = lines.copy()
