@@ -15,7 +15,7 @@
 #include "control/rpc/client_address.h"
 #include "control/rpc/rpc_internal.h"
 
-enum { ACCEPTORS_A_QUEUE = 32, LARGEST_PEM_BYTES = 1 << 20, STREAM_NICE = 5 };
+enum { ACCEPTORS_A_QUEUE = 32, LARGEST_PEM_BYTES = 1 << 20 };
 
 // ---- Making ----
 
@@ -307,7 +307,7 @@ mos_status mos_rpc_server_start(mos_rpc_server *server, struct mos_error *error)
         server->port = 0;
     }
     server->pool = mos_pool_create((size_t)server->options.max_threads, 0);
-    server->stream_pool = mos_pool_create((size_t)server->options.max_threads, STREAM_NICE);
+    server->stream_pool = mos_pool_create((size_t)server->options.max_threads, MOS_STREAM_NICE);
     server->acceptor_count = server->queue_count * ACCEPTORS_A_QUEUE;
     server->acceptors = mos_calloc(server->acceptor_count, sizeof(*server->acceptors));
     server->started = true;
