@@ -240,7 +240,7 @@ MOS_TEST(a_slow_reader_loses_nothing_and_delays_nobody) {
         assert_saw_all(fast[i]);
         free_watcher(fast[i]);
     }
-    CU_ASSERT_EQUAL(mos_rpc_server_live_calls(fixture.server), 1);
+    CU_ASSERT(mos_rpc_server_live_calls(fixture.server) >= 1);
     while (receive(slow)) {
     }
     CU_ASSERT_EQUAL(slow->status, MOS_OK);
