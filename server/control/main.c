@@ -407,8 +407,8 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
     mos_rpc_server_intercept(program->server, &mos_access_interceptor, program->access);
     const struct mos_scheduler_options scheduler_options = mos_scheduler_options_of(&program->services, program->catalog, settings);
     program->scheduler = mos_scheduler_create(&scheduler_options);
-    program->recovery =
-        mos_recovery_create(&(struct mos_recovery_options){settings, program->catalog, program->queue, mos_trail_sign, program->trail});
+    program->recovery = mos_recovery_create(
+        &(struct mos_recovery_options){settings, program->catalog, program->queue, mos_trail_sign, program->trail, program->offsite});
     status = mos_broadcast_start(&program->broadcast, program->catalog, error);
     if (status != MOS_OK) {
         return status;
@@ -590,7 +590,8 @@ static mos_status give_token(struct program *program, struct mos_error *error) {
     return status;
 }
 
-static mos_status bring_back(struct program *program, const char *from, struct mos_error *error) {
+// *out_copy: the catalog is another machine's, from its sealed copy.
+static mos_status bring_back(struct program *program, const char *from, bool *out_copy, struct mos_error *error) {
     MOS_CLEANUP_FREE char *catalog = join(program->home, "catalog.db");
     const struct mos_offsite_lost lost = {.settings = program->settings, .from = from, .engine = &program->engine, .catalog = catalog};
     struct mos_offsite_found found;
@@ -604,18 +605,23 @@ static mos_status bring_back(struct program *program, const char *from, struct m
         printf("%lld %s found at %s; %s%s.\n", (long long)found.backups, found.backups == 1 ? "backup was" : "backups were", from,
                found.catalog ? "the catalog was opened from its sealed copy" : "the catalog is made anew: ",
                found.catalog ? "" : found.reason);
+        *out_copy = found.catalog;
     }
     return status;
 }
 
 static mos_status rebuild_catalog(struct program *program, const char *from, struct mos_error *error) {
     int64_t began_ns = mos_now_monotonic_ns(), added = 0, count = 0;
+    bool copy = false;
     mos_status status = prepare(program, error);
     if (status == MOS_OK && from) {
-        status = bring_back(program, from, error);
+        status = bring_back(program, from, &copy, error);
     }
     if (status == MOS_OK) {
         status = open_state(program, error);
+    }
+    if (status == MOS_OK && copy) {
+        status = mos_recovery_give_up(program->catalog, error);
     }
     if (status == MOS_OK) {
         status = mos_queue_rebuild(program->queue, &added, error);

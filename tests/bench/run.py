@@ -19,6 +19,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 CLIENTS, WATCHERS = 200, 100
+FOLLOWERS, STEPS = 1000, 20
 
 
 def resident_kb(pid):
@@ -153,7 +154,64 @@ def restic(options, folder):
     return result
 
 
+def followed_run(options, server, plan, watchers):
+    """Executes the plan while so many follow it, half of them slowly. Answers the seconds that its steps took, and what was seen."""
+    from support.recovery import Recovery, Step
+
+    recovery = Recovery(server.client())
+    run = recovery.until(recovery.execute(plan), "begin", Step.WAITING)
+    program = subprocess.Popen(
+        [options.load, "execution", server.address, run.id, str(watchers), str(watchers // 2)],
+        env=os.environ | {"BENCH_TOKEN": server.token}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert program.stdout.readline() == "watching\n"
+    program.stdin.write("go\n")
+    program.stdin.flush()
+    recovery.call("ApproveStep", execution_id=run.id, step_id="begin")
+    seen = json.loads(program.communicate(timeout=600)[0])
+    run = recovery.end(run)
+    assert run.status == run.COMPLETED, run
+    times = [one.completed_at.ToNanoseconds() for one in run.steps]
+    return (max(times) - min(times)) / 1e9, seen
+
+
+def following(rows, options, folder):
+    """Many follow one execution of a plan, half of them slowly: neither the run nor the others are to wait for those."""
+    from support.program import Server
+    from support.recovery import Recovery, hook, step
+
+    # What it prints is in its events: enough that a stream that nobody reads fills up.
+    steps = [step("begin")] + [step(f"step-{i}", "hook:print", dependencies=[f"step-{i - 1}" if i else "begin"]) for i in range(STEPS)]
+    server = Server(folder / "following")
+    server.home.mkdir(mode=0o700)
+    hook(server, "print", "head -c 4000 /dev/zero | tr '\\0' x; sleep 1")
+    server.start()
+    try:
+        plan = Recovery(server.client()).create(*steps)
+        alone, _ = followed_run(options, server, plan, 2)
+        beside, seen = followed_run(options, server, plan, FOLLOWERS)
+    finally:
+        server.stop()
+    latencies = sorted(seen["latencies"])
+    within = sum(latency < 100 for latency in latencies) / len(latencies)
+    rows.append((f"{FOLLOWERS} follow an execution, half slow", "its steps take", f"{beside:.1f} s, with 2 {alone:.1f} s", "no longer", beside < alone * 1.1 + 0.5))
+    rows.append(("", "events to fast ones", f"{len(latencies)}", "", True))
+    rows.append(("", "within 100 ms", f"{within * 100:.2f} %", "all", within == 1))
+    p50, p99 = latencies[len(latencies) // 2], latencies[int(len(latencies) * 0.99)]
+    rows.append(("", "p50, p99, slowest", f"{p50:.1f}, {p99:.1f}, {latencies[-1]:.1f} ms", "", True))
+    rows.append(("", "slow ones, most behind", f"{seen['behind'] / 1000:.1f} s", "", True))
+    lost = f"{seen['lost']} of {FOLLOWERS}, {seen['resumed']} streams were taken up again"
+    rows.append(("", "watchers that lost an event", lost, "0", seen["lost"] == 0 and not seen["errors"]))
+    if seen["errors"]:
+        rows.append(("", "errors", f"{len(seen['errors'])} {sorted(set(seen['errors']))[:3]}", "0", False))
+
+
 def recovery(rows, options, folder):
+    following(rows, options, folder)
+    rebuilding(rows, options, folder)
+
+
+def rebuilding(rows, options, folder):
     """A server whose home is lost comes back from a place with 1,000 backups and 100,000 packs."""
     subprocess.run([Path(options.bin).parent / "test/mos_many", folder, "1000", "100"], check=True, timeout=3600)
     home = folder / "lost"

@@ -88,7 +88,8 @@ static void hash_secret(const char *secret, size_t size_bytes, uint8_t hash[MOS_
 }
 
 static mos_status put_token(mos_catalog_session *session, void *argument, struct mos_error *error) {
-    return mos_catalog_put_token(session, argument, error);
+    mos_status status = mos_catalog_put_token(session, argument, error);
+    return status == MOS_OK ? mos_catalog_note_change(session, error) : status;
 }
 
 static mos_status create_token(mos_access *access, struct mos_token *token, mos_catalog_change put, mos_arena *arena,
@@ -145,7 +146,7 @@ static mos_status revoke_now(mos_catalog_session *session, void *argument, struc
         return status;
     }
     change->token->revoked_at_unix_ns = mos_now_unix_ns();
-    return mos_catalog_put_token(session, change->token, error);
+    return put_token(session, change->token, error);
 }
 
 mos_status mos_access_revoke_token(mos_access *access, const char *id, mos_arena *arena, struct mos_token *out, struct mos_error *error) {

@@ -361,3 +361,25 @@ mos_status mos_catalog_set_backup_absent(mos_catalog_session *session, const cha
     mos_sql_bind_text(&sql, id);
     return mos_sql_finish(&sql, error);
 }
+
+mos_status mos_catalog_absent_backups(mos_catalog_session *session, mos_arena *arena, char ***out, size_t *out_count,
+                                      struct mos_error *error) {
+    MOS_CLEANUP_SQL struct mos_sql count_sql;
+    int64_t expected = 0;
+    mos_status status = mos_sql_begin(&count_sql, session, "SELECT count(*) FROM backups WHERE absent = 1", error);
+    status = status ? status : mos_sql_number(&count_sql, &expected, error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    MOS_CLEANUP_SQL struct mos_sql sql;
+    status = mos_sql_begin(&sql, session, "SELECT id FROM backups WHERE absent = 1", error);
+    char **ids = mos_arena_array(arena, char *, (size_t)expected + 1);
+    size_t count = 0;
+    bool row = true;
+    while (status == MOS_OK && ids && count < (size_t)expected && (status = mos_sql_step(&sql, &row, error)) == MOS_OK && row) {
+        ids[count++] = (char *)mos_sql_take_text(&sql, arena);
+    }
+    *out = ids;
+    *out_count = count;
+    return ids && !sql.failed ? status : mos_fail(error, MOS_RESOURCE_EXHAUSTED, "the list of absent backups takes too much memory");
+}

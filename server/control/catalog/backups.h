@@ -89,6 +89,9 @@ mos_status mos_catalog_count_backups_not_of_key(mos_catalog_session *session, co
 mos_status mos_catalog_set_backup_key(mos_catalog_session *session, const char *id, const char *key_id, struct mos_error *error);
 // No error where there is no such backup.
 mos_status mos_catalog_set_backup_absent(mos_catalog_session *session, const char *id, bool absent, struct mos_error *error);
+// Ids of all that are so; in the arena.
+mos_status mos_catalog_absent_backups(mos_catalog_session *session, mos_arena *arena, char ***out, size_t *out_count,
+                                      struct mos_error *error);
 // The newest committed, undamaged backup of a type. *out_found is false where there is none.
 mos_status mos_catalog_newest_backup(mos_catalog_session *session, enum mos_backup_type type, mos_arena *arena, struct mos_backup *out,
                                      bool *out_found, struct mos_error *error);

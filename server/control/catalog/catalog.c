@@ -232,6 +232,26 @@ mos_status mos_catalog_put_fact(mos_catalog_session *session, const char *name, 
     return mos_sql_finish(&sql, error);
 }
 
+mos_status mos_catalog_note_change(mos_catalog_session *session, struct mos_error *error) {
+    MOS_CLEANUP_SQL struct mos_sql sql;
+    int64_t sequence;
+    mos_status status = mos_sql_begin(&sql, session,
+                                      "INSERT INTO facts(name, value) VALUES('catalog.changes', '1') "
+                                      "ON CONFLICT(name) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + 1 AS TEXT)",
+                                      error);
+    if (status == MOS_OK) {
+        status = mos_sql_finish(&sql, error);
+    }
+    return status == MOS_OK ? mos_catalog_take_sequence(session, &sequence, error) : status;
+}
+
+mos_status mos_catalog_count_changes(mos_catalog_session *session, int64_t *out, struct mos_error *error) {
+    MOS_CLEANUP_SQL struct mos_sql sql;
+    mos_status status =
+        mos_sql_begin(&sql, session, "SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM facts WHERE name = 'catalog.changes'", error);
+    return status == MOS_OK ? mos_sql_number(&sql, out, error) : status;
+}
+
 // ---- Those who wait for events ----
 
 void mos_catalog_publish_events(mos_catalog *catalog, int64_t sequence) {

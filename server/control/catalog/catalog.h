@@ -51,6 +51,12 @@ mos_status mos_catalog_get_fact(mos_catalog_session *session, const char *name, 
                                 struct mos_error *error);
 mos_status mos_catalog_put_fact(mos_catalog_session *session, const char *name, const char *value, struct mos_error *error);
 
+// As part of a change: it is of what stands nowhere but in the catalog (plans and what became of their runs, tokens, locks, schedules,
+// policies), so that copies of the catalog are out of date. Wakes those who wait for events.
+mos_status mos_catalog_note_change(mos_catalog_session *session, struct mos_error *error);
+// How many such changes there were.
+mos_status mos_catalog_count_changes(mos_catalog_session *session, int64_t *out, struct mos_error *error);
+
 // A page of a list, newest first.
 struct mos_page {
     // 0: 50. At most 1000.

@@ -58,7 +58,7 @@ mos_status mos_catalog_longest_unverified(mos_catalog_session *session, int64_t 
     MOS_CLEANUP_SQL struct mos_sql sql;
     mos_status status =
         mos_sql_begin(&sql, session,
-                      "SELECT id FROM backups WHERE encrypted_checksum <> '' AND damaged = 0 AND verified_at_ns < ?1 "
+                      "SELECT id FROM backups WHERE encrypted_checksum <> '' AND damaged = 0 AND absent = 0 AND verified_at_ns < ?1 "
                       "AND created_at_ns < ?1 AND status IN ('COMPLETED', 'VERIFIED') AND id NOT IN (SELECT backup_id FROM jobs "
                       "WHERE kind = 'VERIFY' AND created_at_ns >= ?1 AND status = 'FAILED') "
                       "ORDER BY verified_at_ns LIMIT 1",

@@ -94,7 +94,10 @@ mos_status mos_catalog_update_policy(mos_catalog_session *session, const struct 
     mos_sql_bind_text(&sql, policy->name);
     bool row = false;
     status = mos_sql_step(&sql, &row, error);
-    return status != MOS_OK || row ? status : mos_fail(error, MOS_NOT_FOUND, "no offsite policy has the name \"%.64s\"", policy->name);
+    if (status == MOS_OK && !row) {
+        status = mos_fail(error, MOS_NOT_FOUND, "no offsite policy has the name \"%.64s\"", policy->name);
+    }
+    return status == MOS_OK ? mos_catalog_note_change(session, error) : status;
 }
 
 // ---- Objects ----

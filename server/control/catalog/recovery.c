@@ -24,7 +24,8 @@ mos_status mos_catalog_put_plan(mos_catalog_session *session, const struct mos_r
     mos_sql_bind_number(&sql, plan->status);
     mos_sql_bind_number(&sql, plan->created_at_unix_ns);
     mos_sql_bind_blob(&sql, plan->content.data, plan->content.size_bytes);
-    return mos_sql_finish(&sql, error);
+    status = mos_sql_finish(&sql, error);
+    return status == MOS_OK ? mos_catalog_note_change(session, error) : status;
 }
 
 static mos_status take_plan(struct mos_sql *sql, mos_arena *arena, struct mos_recovery_plan *out, struct mos_error *error) {
@@ -61,7 +62,7 @@ mos_status mos_catalog_remove_plan(mos_catalog_session *session, const char *id,
     if (status == MOS_OK && sqlite3_changes(session->db) == 0) {
         status = mos_fail(error, MOS_NOT_FOUND, "no recovery plan has the id \"%.64s\"", id);
     }
-    return status;
+    return status == MOS_OK ? mos_catalog_note_change(session, error) : status;
 }
 
 // The place and the size of a page, from its token.
@@ -134,7 +135,9 @@ mos_status mos_catalog_put_recovery_run(mos_catalog_session *session, const stru
     mos_sql_bind_number(&sql, run->created_at_unix_ns);
     mos_sql_bind_blob(&sql, run->content.data, run->content.size_bytes);
     mos_sql_bind_blob(&sql, run->report.data, run->report.size_bytes);
-    return mos_sql_finish(&sql, error);
+    status = mos_sql_finish(&sql, error);
+    // One that is still going on says much, and is of use to this server only.
+    return status == MOS_OK && !run->active ? mos_catalog_note_change(session, error) : status;
 }
 
 static mos_status take_run(struct mos_sql *sql, mos_arena *arena, struct mos_recovery_run *out, struct mos_error *error) {
@@ -163,6 +166,23 @@ mos_status mos_catalog_get_recovery_run(mos_catalog_session *session, const char
         return status;
     }
     return row ? take_run(&sql, arena, out, error) : mos_fail(error, MOS_NOT_FOUND, "no recovery run has the id \"%.64s\"", id);
+}
+
+mos_status mos_catalog_glance_at_recovery_run(mos_catalog_session *session, const char *id, int *out_status, bool *out_active,
+                                              struct mos_error *error) {
+    MOS_CLEANUP_SQL struct mos_sql sql;
+    bool row = false;
+    mos_status status = mos_sql_begin(&sql, session, "SELECT status, active FROM recovery_runs WHERE id = ?", error);
+    if (status == MOS_OK) {
+        mos_sql_bind_text(&sql, id);
+        status = mos_sql_step(&sql, &row, error);
+    }
+    if (status != MOS_OK) {
+        return status;
+    }
+    *out_status = row ? (int)mos_sql_take_number(&sql) : 0;
+    *out_active = row && mos_sql_take_number(&sql) != 0;
+    return row ? MOS_OK : mos_fail(error, MOS_NOT_FOUND, "no recovery run has the id \"%.64s\"", id);
 }
 
 mos_status mos_catalog_list_recovery_runs(mos_catalog_session *session, const struct mos_recovery_filter *filter,

@@ -46,6 +46,9 @@ struct mos_recovery_run {
 mos_status mos_catalog_put_recovery_run(mos_catalog_session *session, const struct mos_recovery_run *run, struct mos_error *error);
 mos_status mos_catalog_get_recovery_run(mos_catalog_session *session, const char *id, mos_arena *arena, struct mos_recovery_run *out,
                                         struct mos_error *error);
+// For those who follow it: no more than whether it is over. MOS_NOT_FOUND likewise.
+mos_status mos_catalog_glance_at_recovery_run(mos_catalog_session *session, const char *id, int *out_status, bool *out_active,
+                                              struct mos_error *error);
 struct mos_recovery_filter {
     // NULL or "": of any plan.
     const char *plan_id;

@@ -146,7 +146,8 @@ mos_status mos_catalog_put_schedule(mos_catalog_session *session, const struct m
     mos_sql_bind_number(&sql, schedule->created_at_unix_ns);
     mos_sql_bind_number(&sql, schedule->updated_at_unix_ns);
     mos_sql_bind_number(&sql, schedule->accounted_until_unix_ns);
-    return mos_sql_finish(&sql, error);
+    status = mos_sql_finish(&sql, error);
+    return status == MOS_OK ? mos_catalog_note_change(session, error) : status;
 }
 
 static mos_status take_row(struct mos_sql *sql, mos_arena *arena, struct mos_schedule *out, struct mos_error *error) {
@@ -215,7 +216,7 @@ mos_status mos_catalog_remove_schedule(mos_catalog_session *session, const char 
             status = mos_sql_finish(&sql, error);
         }
     }
-    return status;
+    return status == MOS_OK ? mos_catalog_note_change(session, error) : status;
 }
 
 mos_status mos_catalog_list_schedules(mos_catalog_session *session, const struct mos_page *page, mos_arena *arena,

@@ -81,12 +81,36 @@ mos_status attempt_note_database(struct attempt *attempt, const char *name, cons
 void attempt_note_percent(struct attempt *attempt, int percent) {
     pthread_mutex_lock(&attempt->recovery->mutex);
     step_run *step = attempt->run->state->execution->steps[attempt->index];
+    if (attempt->way_to > 0) {
+        percent = attempt->way_from + percent * (attempt->way_to - attempt->way_from) / 100;
+    }
     if (percent > step->percent && percent <= 100) {
         step->percent = percent;
         run_event_progress(attempt->run, (size_t)attempt->index);
         // What cannot be written now is written with what comes next.
         save_run(attempt, NULL);
     }
+    pthread_mutex_unlock(&attempt->recovery->mutex);
+}
+
+mos_status attempt_note_bringing(struct attempt *attempt, bool bringing, struct mos_error *error) {
+    pthread_mutex_lock(&attempt->recovery->mutex);
+    attempt->run->state->steps[attempt->index]->bringing = bringing;
+    mos_status status = save_run(attempt, error);
+    pthread_mutex_unlock(&attempt->recovery->mutex);
+    return status;
+}
+
+void attempt_log(struct attempt *attempt, int level, const char *format, ...) {
+    MOS_CLEANUP_BUFFER struct mos_buffer text = MOS_BUFFER_INIT(0);
+    va_list arguments;
+    va_start(arguments, format);
+    mos_buffer_vprintf(&text, format, arguments);
+    va_end(arguments);
+    pthread_mutex_lock(&attempt->recovery->mutex);
+    run_log(attempt->run, level, attempt->step ? attempt->step->id : "", "", "%s", mos_buffer_text(&text));
+    // What cannot be written now is written with what comes next.
+    save_run(attempt, NULL);
     pthread_mutex_unlock(&attempt->recovery->mutex);
 }
 

@@ -92,9 +92,7 @@ static mos_status read_job(mos_recovery *recovery, const char *job_id, mos_arena
     return status == MOS_OK ? mos_catalog_get_job(session, job_id, arena, out, error) : status;
 }
 
-// Follows the job to its end; cancels it where the attempt is over first. `from` and `to`: what it adds to the step's way.
-static mos_status wait_for_job(struct attempt *attempt, const char *job_id, int from, int to, struct mos_job *out,
-                               struct mos_error *error) {
+mos_status wait_for_job(struct attempt *attempt, const char *job_id, int from, int to, struct mos_job *out, struct mos_error *error) {
     mos_queue *queue = attempt->recovery->options.queue;
     for (;;) {
         struct waiter waiter = {attempt, mos_now_monotonic_ns() + PROGRESS_EVERY_MS * MOS_NS_PER_MS};
@@ -124,12 +122,24 @@ static const Mosaajii__Engine__V1__Result *result_of(const struct mos_job *job, 
                : NULL;
 }
 
+// What the engine could not read of the backup, rather than write.
+static bool came_upon_damage(const Mosaajii__Engine__V1__Result *result) {
+    static const char *const words[] = {"CORRUPT", "DATA_LOSS", "NOT_FOUND"};
+    for (size_t i = 0; result && i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strcmp(result->status, words[i]) == 0) {
+            return true;
+        }
+    }
+    return result && result->result_case == MOSAAJII__ENGINE__V1__RESULT__RESULT_RESTORATION && result->restoration->files_failed > 0;
+}
+
 static mos_status judge_restore(struct attempt *attempt, const struct mos_job *job, struct mos_error *error) {
+    const Mosaajii__Engine__V1__Result *result = result_of(job, attempt->arena);
+    attempt->unreadable = came_upon_damage(result);
     if (job->status != MOS_JOB_SUCCEEDED && job->status != MOS_JOB_SUCCEEDED_WITH_WARNINGS) {
         return mos_fail(error, MOS_FAILED_PRECONDITION, "the restore job %s ended as %s: %s", job->id,
                         mos_job_status_word((int)job->status), *job->message ? job->message : "no reason was given");
     }
-    const Mosaajii__Engine__V1__Result *result = result_of(job, attempt->arena);
     if (!result || result->result_case != MOSAAJII__ENGINE__V1__RESULT__RESULT_RESTORATION) {
         return mos_fail(error, MOS_INTERNAL, "the restore job %s did not say what it did", job->id);
     }
@@ -301,6 +311,10 @@ static int64_t bytes_lost(mos_recovery *recovery, const struct mos_backup *backu
     return later.bytes;
 }
 
+static mos_status restore(struct attempt *attempt, const struct mos_backup *backup, struct mos_error *error) {
+    return attempt->place.sandbox ? restore_into_sandbox(attempt, backup, error) : restore_in_place(attempt, backup, error);
+}
+
 mos_status act_restore(struct attempt *attempt, struct mos_error *error) {
     struct mos_backup backup;
     mos_status status = choose_backup(attempt->recovery, attempt->run->state, &attempt->command, attempt->arena, &backup, error);
@@ -312,7 +326,13 @@ mos_status act_restore(struct attempt *attempt, struct mos_error *error) {
     attempt_print(attempt, "Backup %s of %s\n", backup.id, created);
     attempt->backup_id = backup.id;
     attempt->data_loss = bytes_lost(attempt->recovery, &backup);
-    return attempt->place.sandbox ? restore_into_sandbox(attempt, &backup, error) : restore_in_place(attempt, &backup, error);
+    status = bring_first(attempt, &backup, error);
+    status = status ? status : restore(attempt, &backup, error);
+    if (status == MOS_FAILED_PRECONDITION && attempt->unreadable && bring_again(attempt, &backup)) {
+        attempt->unreadable = false;
+        status = restore(attempt, &backup, error);
+    }
+    return status;
 }
 
 // ---- Verifying ----

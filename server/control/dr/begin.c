@@ -266,7 +266,7 @@ static void resume_step(mos_recovery *recovery, struct run *run, size_t index) {
         run_log(run, LOG_IS(WARNING), plan->id, "", "The server stopped when the step was done; its criteria are checked now");
         return;
     }
-    if (plan->repeatable || looks || (restores && run_is_test(run))) {
+    if (plan->repeatable || looks || (restores && state->bringing) || (restores && run_is_test(run))) {
         run_log(run, LOG_IS(WARNING), plan->id, "", "The server stopped while the step was at work; it is begun again");
         step->status = STEP_IS(PENDING);
         state->not_before_unix_ns = 0;
@@ -329,6 +329,32 @@ mos_status recovery_load(mos_recovery *recovery, struct mos_error *error) {
     }
     pthread_mutex_unlock(&recovery->mutex);
     return status;
+}
+
+static mos_status give_up(mos_catalog_session *session, void *argument, struct mos_error *error) {
+    mos_arena *arena = argument;
+    struct mos_recovery_run *rows = NULL;
+    size_t count = 0;
+    mos_status status = mos_catalog_active_recovery_runs(session, arena, &rows, &count, error);
+    for (size_t i = 0; i < count && status == MOS_OK; i++) {
+        struct mos_recovery_run row = rows[i];
+        run_state *state = mosaajii__recovery__v1__run__unpack(mos_arena_allocator(arena), row.content.size_bytes, row.content.data);
+        if (!state || *state->failure || state->cancel_asked) {
+            continue;
+        }
+        state->failure = (char *)"The server that ran it is lost, and with it what its steps had done";
+        size_t size = mosaajii__recovery__v1__run__get_packed_size(state);
+        uint8_t *data = mos_arena_alloc(arena, size);
+        mosaajii__recovery__v1__run__pack(state, data);
+        row.content = (struct mos_blob){data, size};
+        status = mos_catalog_put_recovery_run(session, &row, error);
+    }
+    return status;
+}
+
+mos_status mos_recovery_give_up(mos_catalog *catalog, struct mos_error *error) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    return mos_catalog_write(catalog, give_up, arena, error);
 }
 
 // ---- By schedule ----

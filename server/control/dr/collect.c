@@ -72,10 +72,15 @@ static void take_preflight(struct run *run, struct attempt *attempt) {
     for (size_t i = 0; i < attempt->finding_count; i++) {
         Mosaajii__Recovery__V1__Finding *finding = mos_arena_alloc(run->arena, sizeof(*finding));
         mosaajii__recovery__v1__finding__init(finding);
-        finding->fatal = attempt->fatal[i];
-        finding->text = mos_arena_strdup(run->arena, attempt->findings[i]);
+        finding->fatal = attempt->findings[i].weight == FINDING_FATAL;
+        finding->note = attempt->findings[i].weight == FINDING_NOTE;
+        finding->text = mos_arena_strdup(run->arena, attempt->findings[i].text);
         state->findings[state->n_findings++] = finding;
-        run_log(run, finding->fatal ? LOG_IS(ERROR) : LOG_IS(WARNING), "", "", "Preflight: %s", finding->text);
+        run_log(run,
+                finding->fatal  ? LOG_IS(ERROR)
+                : finding->note ? LOG_IS(INFO)
+                                : LOG_IS(WARNING),
+                "", "", "Preflight: %s", finding->text);
         fatal = finding->fatal && !*fatal ? finding->text : fatal;
     }
     if (attempt->status != MOS_OK && !*fatal) {

@@ -70,12 +70,19 @@ struct attempt {
     int64_t backup_created_at_unix_ns;
     int64_t data_loss;
     bool strayed;
+    // The restore came upon content that could not be read.
+    bool unreadable;
+    // What the part of its way that is at work adds to all of it, in percent; both 0: all.
+    int way_from;
+    int way_to;
     struct criterion_outcome {
         bool checked, passed;
         const char *message;
     } * criteria;
-    const char **findings;
-    bool *fatal;
+    struct attempt_finding {
+        enum finding_weight { FINDING_NOTE, FINDING_WARNING, FINDING_FATAL } weight;
+        const char *text;
+    } * findings;
     size_t finding_count;
     const char *left_behind;
     int64_t worked_ns;
@@ -194,6 +201,11 @@ mos_status attempt_note_job(struct attempt *attempt, const char *job_id, const c
                             struct mos_error *error);
 mos_status attempt_note_database(struct attempt *attempt, const char *name, const char *url, struct mos_error *error);
 void attempt_note_percent(struct attempt *attempt, int percent);
+mos_status attempt_note_bringing(struct attempt *attempt, bool bringing, struct mos_error *error);
+// Into the journal, at once.
+void attempt_log(struct attempt *attempt, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+// What a preflight has found; the text lives in the attempt's arena.
+void attempt_find(struct attempt *attempt, enum finding_weight weight, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 mos_status act_preflight(struct attempt *attempt, struct mos_error *error);
 mos_status act_clean_up(struct attempt *attempt, struct mos_error *error);
@@ -210,10 +222,23 @@ const char *recovery_restart_hook(const mos_recovery *recovery);
 // All criteria of the step, into attempt->criteria. MOS_FAILED_PRECONDITION naming the first that does not hold.
 mos_status check_criteria(struct attempt *attempt, struct mos_error *error);
 
+// Follows a job to its end; cancels it where the attempt is over first. `from` and `to`: what it adds to the step's way.
+struct mos_job;
+mos_status wait_for_job(struct attempt *attempt, const char *job_id, int from, int to, struct mos_job *out, struct mos_error *error);
+
 // The backup that a command names; MOS_NOT_FOUND. `run` only for its bounds.
 struct mos_backup;
 mos_status choose_backup(mos_recovery *recovery, const run_state *state, const struct mos_command *command, mos_arena *arena,
                          struct mos_backup *out, struct mos_error *error);
+
+// ---- Backups that lie offsite (act_offsite.c) ----
+
+// Where the backup is not whole here, it is fetched first; MOS_FAILED_PRECONDITION where no location has it.
+mos_status bring_first(struct attempt *attempt, const struct mos_backup *backup, struct mos_error *error);
+// After content that could not be read: true where what was damaged came back from a location, and the backup is verified.
+bool bring_again(struct attempt *attempt, const struct mos_backup *backup);
+// What a preflight finds of the locations and of the backups that the plan needs.
+void look_offsite(struct attempt *attempt, const struct mos_backup *needed, size_t count);
 
 // ---- Databases (database.c) ----
 

@@ -233,7 +233,9 @@ static void judge(struct run *run) {
         advise(run, run_text(run, "Mend what failed, and test again: %s", record->message));
     }
     for (size_t i = 0; i < state->n_findings; i++) {
-        advise(run, state->findings[i]->text);
+        if (!state->findings[i]->note) {
+            advise(run, state->findings[i]->text);
+        }
     }
     if (*state->left_behind) {
         advise(run, run_text(run, "Remove what the test left behind: %s", state->left_behind));

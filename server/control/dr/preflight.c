@@ -1,5 +1,6 @@
 // What is looked at before the first step, and what is removed after the last.
 #include <errno.h>
+#include <stdarg.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -10,17 +11,25 @@
 #include "control/catalog/backups.h"
 #include "control/dr/internal.h"
 
-enum { MOST_FINDINGS = 2 * MOS_PLAN_MOST_STEPS + 16 };
+enum { MOST_FINDINGS = 4 * MOS_PLAN_MOST_STEPS + 32 };
 
-static void find(struct attempt *attempt, bool fatal, const char *text) {
+void attempt_find(struct attempt *attempt, enum finding_weight weight, const char *format, ...) {
+    MOS_CLEANUP_BUFFER struct mos_buffer text = MOS_BUFFER_INIT(0);
+    va_list arguments;
+    va_start(arguments, format);
+    mos_buffer_vprintf(&text, format, arguments);
+    va_end(arguments);
     if (!attempt->findings) {
-        attempt->findings = mos_arena_array(attempt->arena, const char *, MOST_FINDINGS);
-        attempt->fatal = mos_arena_array(attempt->arena, bool, MOST_FINDINGS);
+        attempt->findings = mos_arena_array(attempt->arena, struct attempt_finding, MOST_FINDINGS);
     }
     if (attempt->finding_count < MOST_FINDINGS) {
-        attempt->findings[attempt->finding_count] = text;
-        attempt->fatal[attempt->finding_count++] = fatal;
+        attempt->findings[attempt->finding_count++] =
+            (struct attempt_finding){weight, mos_arena_strdup(attempt->arena, mos_buffer_text(&text))};
     }
+}
+
+static void find(struct attempt *attempt, bool fatal, const char *text) {
+    attempt_find(attempt, fatal ? FINDING_FATAL : FINDING_WARNING, "%s", text);
 }
 
 static bool runs_here(const struct attempt *attempt, const mos_plan_step *step) {
@@ -36,7 +45,14 @@ static int64_t free_bytes(const char *path) {
     return statvfs(path, &facts) == 0 ? (int64_t)(facts.f_bavail * facts.f_frsize) : INT64_MAX;
 }
 
-static void look_at_backup(struct attempt *attempt, const mos_plan_step *step, const struct mos_command *command, int64_t *needed_bytes) {
+// What the plan is about to need.
+struct needs {
+    int64_t bytes;
+    struct mos_backup *backups;
+    size_t backup_count;
+};
+
+static void look_at_backup(struct attempt *attempt, const mos_plan_step *step, const struct mos_command *command, struct needs *needs) {
     mos_arena *arena = attempt->arena;
     const run_state *state = attempt->run->state;
     struct mos_backup backup;
@@ -45,10 +61,11 @@ static void look_at_backup(struct attempt *attempt, const mos_plan_step *step, c
         find(attempt, true, mos_arena_printf(arena, "the step \"%s\" has nothing to work on: %s", step->id, error.message));
         return;
     }
+    needs->backups[needs->backup_count++] = backup;
     if (command->kind != MOS_COMMAND_RESTORE_BACKUP) {
         return;
     }
-    *needed_bytes += backup.size_bytes;
+    needs->bytes += backup.size_bytes;
     int64_t incident_ns = state->incident_at_unix_ns ? state->incident_at_unix_ns : mos_plan_time(state->execution->started_at);
     int64_t minutes = (incident_ns - backup.created_at_unix_ns) / MOS_NS_PER_SECOND / 60;
     if (minutes > state->plan->recovery_point_objective) {
@@ -60,7 +77,7 @@ static void look_at_backup(struct attempt *attempt, const mos_plan_step *step, c
     }
 }
 
-static void look_at_step(struct attempt *attempt, const mos_plan_step *step, int64_t *needed_bytes) {
+static void look_at_step(struct attempt *attempt, const mos_plan_step *step, struct needs *needs) {
     mos_arena *arena = attempt->arena;
     struct mos_command command;
     struct mos_error error;
@@ -71,7 +88,7 @@ static void look_at_step(struct attempt *attempt, const mos_plan_step *step, int
     bool hook = command.kind == MOS_COMMAND_HOOK || command.kind == MOS_COMMAND_RESTART_SERVICES;
     bool skipped = hook && attempt->place.sandbox && step->n_run_kinds == 0;
     if (command.kind == MOS_COMMAND_RESTORE_BACKUP || command.kind == MOS_COMMAND_VERIFY_BACKUP) {
-        look_at_backup(attempt, step, &command, needed_bytes);
+        look_at_backup(attempt, step, &command, needs);
     } else if (hook && !skipped) {
         const char *name = command.kind == MOS_COMMAND_HOOK ? command.text : recovery_restart_hook(attempt->recovery);
         if (hook_check(attempt->recovery, name, arena, &path, &error) != MOS_OK) {
@@ -124,15 +141,16 @@ static void look_at_people(struct attempt *attempt) {
 mos_status act_preflight(struct attempt *attempt, struct mos_error *error) {
     const mos_plan *plan = attempt->run->state->plan;
     const char *repository = mos_setting_text(attempt->recovery->options.settings, MOS_SETTING_MOSAAJII_REPOSITORY);
-    int64_t needed_bytes = 0;
+    struct needs needs = {.backups = mos_arena_array(attempt->arena, struct mos_backup, plan->n_steps)};
     if (access(repository, R_OK | X_OK) != 0) {
         find(attempt, true, mos_arena_printf(attempt->arena, "the repository %s cannot be read: %s", repository, strerror(errno)));
     }
     for (size_t i = 0; i < plan->n_steps; i++) {
-        look_at_step(attempt, plan->steps[i], &needed_bytes);
+        look_at_step(attempt, plan->steps[i], &needs);
     }
+    look_offsite(attempt, needs.backups, needs.backup_count);
     look_at_keys(attempt);
-    look_at_space(attempt, needed_bytes);
+    look_at_space(attempt, needs.bytes);
     if (!attempt->run->state->test) {
         look_at_people(attempt);
     }

@@ -12,6 +12,7 @@
 #include "control/catalog/catalog.h"
 #include "control/dr/plan.h"
 #include "control/job/queue.h"
+#include "control/offsite/offsite.h"
 
 typedef struct mos_recovery mos_recovery;
 
@@ -22,6 +23,8 @@ struct mos_recovery_options {
     // Signs the report of a run. Called on any thread.
     bool (*sign)(void *context, const uint8_t *data, size_t size_bytes, uint8_t out_signature[64], uint8_t out_public_key[32]);
     void *sign_context;
+    // Where backups are brought back from.
+    mos_offsite *offsite;
 };
 
 // Starts nothing. What the options point to must outlive it. Never NULL.
@@ -32,6 +35,10 @@ mos_status mos_recovery_start(mos_recovery *recovery, struct mos_error *error);
 void mos_recovery_stop(mos_recovery *recovery);
 // After stop. NULL is fine.
 void mos_recovery_destroy(mos_recovery *recovery);
+
+// Of a catalog that came back from a copy: runs that its server had not ended are not gone on with, for what their steps did was done to a
+// machine that is lost. The next server ends them as failed, with a report. Before any server starts on it.
+mos_status mos_recovery_give_up(mos_catalog *catalog, struct mos_error *error);
 
 struct mos_plan_defaults mos_recovery_defaults(const mos_recovery *recovery);
 struct mos_plan_sources mos_recovery_sources(const mos_recovery *recovery);

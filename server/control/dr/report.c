@@ -213,6 +213,7 @@ static void write_json(mos_recovery *recovery, const struct run *run, struct mos
         name(out, NULL);
         mos_buffer_append_byte(out, '{');
         put_truth(out, "fatal", run->state->findings[i]->fatal);
+        put_truth(out, "note", run->state->findings[i]->note);
         put_text(out, "text", run->state->findings[i]->text);
         mos_buffer_append_byte(out, '}');
     }

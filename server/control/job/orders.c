@@ -170,6 +170,15 @@ mos_status mos_queue_check(mos_queue *queue, int32_t percent, int64_t bytes, boo
     operation.sample_percent = percent;
     operation.sample_bytes = bytes;
     operation.repair = repair;
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
+    mos_status status = mos_catalog_read_begin(queue->catalog, &session, error);
+    status = status ? status : mos_catalog_absent_backups(session, arena, &operation.absent_backups, &operation.n_absent_backups, error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    mos_catalog_read_end(session);
+    session = NULL;
     engine_request request = MOSAAJII__ENGINE__V1__REQUEST__INIT;
     request.operation_case = MOSAAJII__ENGINE__V1__REQUEST__OPERATION_CHECK;
     request.check = &operation;

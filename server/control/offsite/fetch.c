@@ -422,6 +422,11 @@ mos_status mos_offsite_fetch(mos_offsite *offsite, const char *copy_id, const st
     return mos_offsite_add_errand(offsite, copy.backup_id, copy.id, caller, false, out_job_id, error);
 }
 
+mos_status mos_offsite_heal(mos_offsite *offsite, const char *backup_id, const struct mos_offsite_caller *caller,
+                            char out_job_id[MOS_ID_TEXT_BYTES], struct mos_error *error) {
+    return mos_offsite_add_errand(offsite, backup_id, "", caller, true, out_job_id, error);
+}
+
 // ---- Healing ----
 
 static bool never(const void *offsite) {

@@ -99,6 +99,30 @@ mos_status mos_offsite_bring(mos_offsite *offsite, const char *backup_id, const 
 // For mos_queue_set_prepare: where the backup's data lies offsite only, it is brought first.
 mos_status mos_offsite_prepare(void *offsite, const char *backup_id, const char *job_id, bool (*over)(void *argument), void *over_argument,
                                struct mos_error *error);
+// As mos_offsite_fetch, and what is here is read too and replaced where it is not what the copy has; the job ends well only where the
+// backup is verified afterwards.
+mos_status mos_offsite_heal(mos_offsite *offsite, const char *backup_id, const struct mos_offsite_caller *caller,
+                            char out_job_id[MOS_ID_TEXT_BYTES], struct mos_error *error);
+// Where the data of a backup lies that is about to be needed.
+struct mos_offsite_source_of {
+    const char *copy_id;
+    // Of the location.
+    const char *name;
+    const char *url;
+};
+struct mos_offsite_whereabouts {
+    // All of it is here, by names and sizes.
+    bool here;
+    // Its manifest is here, and cannot be read: nothing but mos_offsite_heal replaces it.
+    bool unreadable;
+    int64_t missing_objects;
+    int64_t missing_bytes;
+    // Complete copies at locations of this server, the primary one first; in the arena.
+    struct mos_offsite_source_of *copies;
+    size_t copy_count;
+};
+mos_status mos_offsite_find_backup(mos_offsite *offsite, const char *backup_id, mos_arena *arena, struct mos_offsite_whereabouts *out,
+                                   struct mos_error *error);
 // Ends a running upload or fetch by its job. MOS_NOT_FOUND where none runs under that id.
 mos_status mos_offsite_cancel(mos_offsite *offsite, const char *job_id, struct mos_error *error);
 
@@ -114,6 +138,16 @@ struct mos_offsite_location {
     int64_t bytes;
     int64_t lag_seconds;
 };
+// One try each, in the order of the settings; `over` may end it. *out lives in the arena.
+struct mos_offsite_answer {
+    const char *name;
+    const char *url;
+    // NULL where it answers, else why not.
+    const char *failure;
+    int64_t latency_ms;
+};
+void mos_offsite_ask(mos_offsite *offsite, bool (*over)(void *argument), void *argument, mos_arena *arena, struct mos_offsite_answer **out,
+                     size_t *out_count);
 // Asks each location whether it is there. *out lives in the arena.
 mos_status mos_offsite_locations(mos_offsite *offsite, mos_arena *arena, struct mos_offsite_location **out, size_t *out_count,
                                  struct mos_error *error);

@@ -7,6 +7,8 @@
 #include "common/log.h"
 #include "control/offsite/offsite_internal.h"
 
+// Of the catalog's changes: no more than one part in so many of the time goes into sealing them.
+enum { SEAL_SHARE = 10, SEAL_SECONDS = 1, SEAL_AGAIN_SECONDS = 60 };
 enum { TIDY_SECONDS = 6 * 3600, PROBE_SECONDS = 300, AT_ONCE = 100, EVENTS_AT_ONCE = 256, LAG_ALERT_SECONDS = 4 * 3600 };
 
 // ---- A place ----
@@ -228,27 +230,73 @@ static mos_status take_events(mos_offsite *offsite, int64_t *cursor, bool *out_k
     }
 }
 
-void *mos_offsite_follower_main(void *argument) {
-    mos_offsite *offsite = argument;
+// What was changed by people stands nowhere else, and is sealed soon: at once, but for changes that follow one another.
+struct sealing {
+    // Changes that the newest sealed copy has.
+    int64_t sealed;
+    int64_t not_before_ns;
+};
+
+static int64_t count_changes(mos_offsite *offsite) {
+    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
+    int64_t count = 0;
+    return mos_catalog_read_begin(offsite->options.catalog, &session, NULL) == MOS_OK &&
+                   mos_catalog_count_changes(session, &count, NULL) == MOS_OK
+               ? count
+               : 0;
+}
+
+static void seal(mos_offsite *offsite, struct sealing *sealing, int64_t changes) {
+    char text[32];
+    struct mos_error error = {0};
+    int64_t began_ns = mos_now_monotonic_ns();
+    mos_status status = mos_offsite_keep_catalog(offsite, &error);
+    int64_t ended_ns = mos_now_monotonic_ns();
+    if (status == MOS_OK) {
+        sealing->not_before_ns = ended_ns + (ended_ns - began_ns) * SEAL_SHARE + SEAL_SECONDS * MOS_NS_PER_SECOND;
+        sealing->sealed = changes;
+        set_due(offsite, false, true);
+        snprintf(text, sizeof(text), "%lld", (long long)changes);
+        status = mos_offsite_put_fact(offsite, "offsite.sealed", text, &error);
+        mos_offsite_wake(offsite);
+    } else {
+        sealing->not_before_ns = ended_ns + SEAL_AGAIN_SECONDS * MOS_NS_PER_SECOND;
+    }
+    if (status != MOS_OK && !atomic_load(&offsite->stopping)) {
+        mos_log_warning("the catalog could not be sealed beside the data", MOS_TEXT("reason", error.message));
+    }
+}
+
+static int64_t read_number(mos_offsite *offsite, const char *name, int64_t otherwise) {
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     const char *text = "";
-    struct mos_error error = {0};
-    mos_status status = mos_offsite_get_fact(offsite, "offsite.cursor", arena, &text, &error);
-    int64_t cursor = status == MOS_OK && *text ? strtoll(text, NULL, 10) : mos_catalog_last_event(offsite->options.catalog);
+    return mos_offsite_get_fact(offsite, name, arena, &text, NULL) == MOS_OK && *text ? strtoll(text, NULL, 10) : otherwise;
+}
+
+void *mos_offsite_follower_main(void *argument) {
+    mos_offsite *offsite = argument;
+    mos_catalog *catalog = offsite->options.catalog;
+    int64_t cursor = read_number(offsite, "offsite.cursor", mos_catalog_last_event(catalog));
+    struct sealing sealing = {.sealed = read_number(offsite, "offsite.sealed", 0)};
     while (!atomic_load(&offsite->stopping)) {
-        int64_t seen = mos_catalog_last_event(offsite->options.catalog);
+        int64_t seen = mos_catalog_last_event(catalog);
         bool keep = false;
-        status = take_events(offsite, &cursor, &keep, &error);
-        if (status != MOS_OK) {
+        struct mos_error error = {0};
+        if (take_events(offsite, &cursor, &keep, &error) != MOS_OK) {
             mos_log_warning("what happens to backups cannot be followed", MOS_TEXT("reason", error.message));
         }
-        if (keep && mos_offsite_keep_catalog(offsite, &error) == MOS_OK) {
-            set_due(offsite, false, true);
-            mos_offsite_wake(offsite);
-        } else if (keep && !atomic_load(&offsite->stopping)) {
-            mos_log_warning("the catalog could not be sealed beside the data", MOS_TEXT("reason", error.message));
+        int64_t changes = count_changes(offsite), wait_ns = sealing.not_before_ns - mos_now_monotonic_ns();
+        // Without a location there is nobody to have them.
+        bool changed = offsite->place_count > 0 && changes > sealing.sealed;
+        if (keep || (changed && wait_ns <= 0)) {
+            seal(offsite, &sealing, changes);
         }
-        mos_catalog_wait_events(offsite->options.catalog, seen, over, offsite);
+        wait_ns = sealing.not_before_ns - mos_now_monotonic_ns();
+        if (offsite->place_count > 0 && changes > sealing.sealed) {
+            mos_catalog_wait_events_for(catalog, seen, wait_ns > 0 ? wait_ns : 1, over, offsite);
+        } else {
+            mos_catalog_wait_events(catalog, seen, over, offsite);
+        }
     }
     return NULL;
 }

@@ -262,7 +262,8 @@ static mos_status update(mos_catalog_session *session, void *argument, struct mo
     if (status == MOS_OK) {
         status = change_quarantine(session, change, &backup, arena, error);
     }
-    return status == MOS_OK ? mos_catalog_put_backup(session, &backup, error) : status;
+    status = status == MOS_OK ? mos_catalog_put_backup(session, &backup, error) : status;
+    return status == MOS_OK ? mos_catalog_note_change(session, error) : status;
 }
 
 static mos_status check_quarantine(const Mosaajii__Backup__V1__UpdateBackupRequest *request, struct mos_error *error) {

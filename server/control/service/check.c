@@ -7,6 +7,17 @@
 
 enum { LONGEST_PATH = 4096 };
 
+mos_status mos_check_readable(const struct mos_backup *backup, struct mos_error *error) {
+    if (!*backup->encrypted_checksum) {
+        return mos_fail(error, MOS_FAILED_PRECONDITION, "the backup %s is not complete: its status is %s", backup->id,
+                        mos_backup_status_word((int)backup->status));
+    }
+    return backup->absent ? mos_fail(error, MOS_FAILED_PRECONDITION,
+                                     "the data of the backup %s lies offsite only; bring it here first: mosaajii offsite fetch %s",
+                                     backup->id, backup->id)
+                          : MOS_OK;
+}
+
 mos_status mos_check_id(const char *field, const char *id, struct mos_error *error) {
     return *id ? MOS_OK : mos_fail_field(error, field, "%s must not be empty", field);
 }

@@ -8,11 +8,7 @@ _Static_assert((int)MOSAAJII__BACKUP__V1__FILE_CHANGE__KIND__METADATA == (int)MO
 static mos_status check_complete(struct mos_services *services, struct mos_call *call, const char *id) {
     struct mos_backup backup;
     mos_status status = mos_read_backup(services, call, id, &backup);
-    if (status == MOS_OK && !*backup.encrypted_checksum) {
-        return mos_fail(mos_call_error(call), MOS_FAILED_PRECONDITION, "the backup %s is not complete: its status is %s", backup.id,
-                        mos_backup_status_word((int)backup.status));
-    }
-    return status;
+    return status == MOS_OK ? mos_check_readable(&backup, mos_call_error(call)) : status;
 }
 
 static mos_status check_diff(struct mos_services *services, struct mos_call *call,

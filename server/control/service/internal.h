@@ -15,6 +15,8 @@
 
 // ---- Checks: each is MOS_INVALID_ARGUMENT with the field by its JSON name ----
 
+// The backup is complete, and its data is here to be read: MOS_FAILED_PRECONDITION, with what to do about it.
+mos_status mos_check_readable(const struct mos_backup *backup, struct mos_error *error);
 mos_status mos_check_id(const char *field, const char *id, struct mos_error *error);
 // At most so many characters.
 mos_status mos_check_text(const char *field, const char *text, size_t most, struct mos_error *error);

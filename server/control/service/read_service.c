@@ -23,9 +23,8 @@ mos_status mos_backup_service_read_file(struct mos_call *call, const Mosaajii__B
     if (status == MOS_OK) {
         status = mos_check_path("path", request->path, mos_call_arena(call), &path, &path_bytes, error);
     }
-    if (status == MOS_OK && !*backup.encrypted_checksum) {
-        status = mos_fail(error, MOS_FAILED_PRECONDITION, "the backup is not complete: its status is %s",
-                          mos_backup_status_word((int)backup.status));
+    if (status == MOS_OK) {
+        status = mos_check_readable(&backup, error);
     }
     if (status != MOS_OK) {
         return status;

@@ -228,19 +228,19 @@ static mos_status send_round(struct mos_call *call, const char *run_id, int64_t 
     struct mos_error *error = mos_call_error(call);
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     mos_catalog_session *session = NULL;
-    struct mos_recovery_run run;
+    int run_status = 0;
     struct mos_journal_entry *entries = NULL;
-    mos_status status = mos_catalog_read_begin(services->catalog, &session, error);
+    *out_active = false;
+    mos_status status = mos_catalog_read_begin_in_crowd(services->catalog, &session, error);
     if (status == MOS_OK) {
-        status = mos_catalog_get_recovery_run(session, run_id, arena, &run, error);
+        status = mos_catalog_glance_at_recovery_run(session, run_id, &run_status, out_active, error);
         status = status ? status : mos_catalog_next_journal(session, run_id, 0, *after, ENTRIES_AT_ONCE, arena, &entries, out_count, error);
         // A slow reader must not hold it.
         mos_catalog_read_end(session);
     }
-    *out_active = status == MOS_OK && run.active;
     if (status == MOS_OK && *out_count == 0) {
         // What it was when it was last heard of, for the signs of life of a watcher that came back.
-        last->status = (Mosaajii__Backup__V1__Execution__Status)run.status;
+        last->status = (Mosaajii__Backup__V1__Execution__Status)run_status;
     }
     for (size_t i = 0; i < *out_count && status == MOS_OK; i++) {
         execution_event *event = mosaajii__backup__v1__execution_event__unpack(mos_arena_allocator(arena), entries[i].content.size_bytes,

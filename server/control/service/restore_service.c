@@ -148,9 +148,9 @@ BACKUP_HANDLER(list_files, ListFilesRequest, ListFilesResponse) {
     if (status != MOS_OK) {
         return status;
     }
-    if (!*backup.encrypted_checksum) {
-        return mos_fail(error, MOS_FAILED_PRECONDITION, "the backup is not complete: its status is %s",
-                        mos_backup_status_word((int)backup.status));
+    status = mos_check_readable(&backup, error);
+    if (status != MOS_OK) {
+        return status;
     }
     listing.backup_id = request->backup_id;
     listing.path = (ProtobufCBinaryData){.data = (uint8_t *)path, .len = path_bytes};

@@ -25,6 +25,10 @@ struct check {
     char **backups;
     size_t backup_count;
     size_t backup_capacity;
+    // Of those the ones whose data lies elsewhere, sorted.
+    const char **absent;
+    size_t absent_count;
+    size_t absent_met;
     // All packs, each once, with whether it is to be read and whether it was checked with an earlier backup.
     struct mos_pack_list packs;
     bool *read;
@@ -54,6 +58,14 @@ static void add_totals(struct check *check, const struct mos_verify_result *resu
     check->out->bytes_checked += result->bytes_checked;
 }
 
+static int compare_ids(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static bool is_absent(const struct check *check, const char *backup_id) {
+    return check->absent_count > 0 && bsearch(&backup_id, check->absent, check->absent_count, sizeof(char *), compare_ids);
+}
+
 // ---- What there is ----
 
 static mos_status list_backup(void *context, const char *backup_id, struct mos_error *error) {
@@ -65,7 +77,7 @@ static mos_status list_backup(void *context, const char *backup_id, struct mos_e
     }
     check->backups[check->backup_count++] = mos_arena_strdup(check->arena, backup_id);
     // One that cannot be read is told of when it is checked.
-    if (mos_reader_open(check->repository, backup_id, &reader, NULL) == MOS_OK) {
+    if (!is_absent(check, backup_id) && mos_reader_open(check->repository, backup_id, &reader, NULL) == MOS_OK) {
         mos_reader_add_packs(reader, &check->packs);
         mos_reader_close(reader);
     }
@@ -246,8 +258,9 @@ static mos_status check_backup(struct check *check, const char *backup_id, struc
         return status;
     }
     struct mos_verify_result result;
-    bool hurt = !mos_verify_reader(check->verify);
-    if (!hurt) {
+    bool hurt = !mos_verify_reader(check->verify), absent = is_absent(check, backup_id);
+    check->absent_met += absent;
+    if (!hurt && !absent) {
         status = check_all_packs(check, error);
         mos_verify_tree(check->verify);
         status = status == MOS_OK ? walk(check, backup_id, &hurt, error) : status;
@@ -281,6 +294,12 @@ static mos_status run(struct check *check, const Mosaajii__Engine__V1__CheckRequ
     for (size_t i = 0; i < check->backup_count && status == MOS_OK; i++) {
         status = check_backup(check, check->backups[i], error);
     }
+    if (check->absent_met > 0) {
+        check->out->guarantee = mos_arena_printf(check->arena,
+                                                 check->absent_met == 1 ? "%s; %zu backup lies offsite only, and is not judged"
+                                                                        : "%s; %zu backups lie offsite only, and are not judged",
+                                                 check->out->guarantee, check->absent_met);
+    }
     if (status == MOS_OK && request->repair) {
         int64_t unreadable;
         mos_job_phase(check->job, "repairing the index");
@@ -309,6 +328,12 @@ mos_status mos_operation_check(mos_job *job, mos_repository *repository, const M
     struct check check = {.job = job, .repository = repository, .arena = arena, .mutex = PTHREAD_MUTEX_INITIALIZER};
     check.out = MOS_NEW(arena, Mosaajii__Engine__V1__CheckResult, mosaajii__engine__v1__check_result__init);
     check.out->errors = mos_arena_array(arena, char *, LISTED_MOST);
+    check.absent = mos_arena_array(arena, const char *, request->n_absent_backups + 1);
+    check.absent_count = request->n_absent_backups;
+    for (size_t i = 0; i < check.absent_count; i++) {
+        check.absent[i] = request->absent_backups[i];
+    }
+    qsort(check.absent, check.absent_count, sizeof(char *), compare_ids);
     mos_status status = run(&check, request, error);
     if (status == MOS_OK) {
         check.out->valid = check.out->error_count == 0;

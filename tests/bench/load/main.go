@@ -1,6 +1,7 @@
 // load asks a server for one backup from many clients while others watch the newest one, and prints what it saw as JSON.
 //
 //	load ADDRESS BACKUP-ID SECONDS CLIENTS WATCHERS       (the token in BENCH_TOKEN)
+//	load execution ADDRESS RUN-ID WATCHERS SLOW           so many follow the execution of a recovery plan, SLOW of them too slowly
 //
 // Each client and each watcher has a connection of its own. It is written in Go because a client in Python spends more on reading an event
 // than the server does on sending it: beside a hundred watchers its own turn-taking is all that it would measure.
@@ -108,6 +109,9 @@ func (s *seen) watch(ctx context.Context, server *backup.Server) {
 }
 
 func main() {
+	if len(os.Args) == 6 && os.Args[1] == "execution" {
+		os.Exit(executionMain(os.Args[2:]))
+	}
 	address, id := os.Args[1], os.Args[2]
 	var numbers [3]int
 	for i := range numbers {

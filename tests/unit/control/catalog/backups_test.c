@@ -1,5 +1,7 @@
 #include "control/catalog/backups.h"
 
+#include "control/catalog/health.h"
+
 #include "unit/control/catalog/fixture.h"
 
 static struct mos_backup read_backup(struct catalog_fixture *fixture, const char *id) {
@@ -326,6 +328,43 @@ MOS_TEST(the_newest_good_backup_is_a_good_one) {
     CU_ASSERT_EQUAL(count, 6);
     MOS_ASSERT_OK(mos_catalog_count_backups_of_key(session, "local/2", &count, &fixture.error), &fixture.error);
     CU_ASSERT_EQUAL(count, 0);
+    mos_catalog_read_end(session);
+    fixture_close(&fixture);
+}
+
+static mos_status set_absent(mos_catalog_session *session, void *id, struct mos_error *error) {
+    return mos_catalog_set_backup_absent(session, id, true, error);
+}
+
+MOS_TEST(what_lies_elsewhere_is_known_and_not_verified_by_itself) {
+    struct catalog_fixture fixture;
+    fixture_open(&fixture);
+    for (int i = 0; i < 3; i++) {
+        fixture_put_backup(&fixture, (struct mos_backup){.id = fixture_id(&fixture, i),
+                                                         .type = MOS_BACKUP_FILES,
+                                                         .status = MOS_BACKUP_COMPLETED,
+                                                         .encrypted_checksum = "aa",
+                                                         .created_at_unix_ns = 100 + i,
+                                                         .verified_at_unix_ns = 200 + i});
+    }
+    char **ids;
+    size_t count = 9;
+    const char *longest;
+    mos_catalog_session *session = fixture_read(&fixture);
+    MOS_ASSERT_OK(mos_catalog_absent_backups(session, fixture.arena, &ids, &count, &fixture.error), &fixture.error);
+    CU_ASSERT_EQUAL(count, 0);
+    MOS_ASSERT_OK(mos_catalog_longest_unverified(session, 1000, fixture.arena, &longest, &fixture.error), &fixture.error);
+    CU_ASSERT_STRING_EQUAL(longest, fixture_id(&fixture, 0));
+    mos_catalog_read_end(session);
+    for (int i = 0; i < 2; i++) {
+        MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, set_absent, (void *)fixture_id(&fixture, i), &fixture.error), &fixture.error);
+    }
+    session = fixture_read(&fixture);
+    MOS_ASSERT_OK(mos_catalog_absent_backups(session, fixture.arena, &ids, &count, &fixture.error), &fixture.error);
+    CU_ASSERT_EQUAL_FATAL(count, 2);
+    CU_ASSERT_TRUE(strcmp(ids[0], ids[1]) != 0 && strcmp(ids[0], fixture_id(&fixture, 2)) != 0);
+    MOS_ASSERT_OK(mos_catalog_longest_unverified(session, 1000, fixture.arena, &longest, &fixture.error), &fixture.error);
+    CU_ASSERT_STRING_EQUAL(longest, fixture_id(&fixture, 2));
     mos_catalog_read_end(session);
     fixture_close(&fixture);
 }

@@ -30,6 +30,35 @@ MOS_TEST(facts_are_kept) {
     fixture_close(&fixture);
 }
 
+static mos_status note(mos_catalog_session *session, void *fails, struct mos_error *error) {
+    mos_status status = mos_catalog_note_change(session, error);
+    return status == MOS_OK && fails ? mos_fail(error, MOS_FAILED_PRECONDITION, "no") : status;
+}
+
+static int64_t count_changes(struct catalog_fixture *fixture) {
+    int64_t count = -1;
+    mos_catalog_session *session = fixture_read(fixture);
+    MOS_ASSERT_OK(mos_catalog_count_changes(session, &count, &fixture->error), &fixture->error);
+    mos_catalog_read_end(session);
+    return count;
+}
+
+MOS_TEST(changes_are_counted_and_wake_those_who_wait) {
+    struct catalog_fixture fixture;
+    fixture_open(&fixture);
+    int64_t before = mos_catalog_last_event(fixture.catalog);
+    CU_ASSERT_EQUAL(count_changes(&fixture), 0);
+    for (int i = 0; i < 11; i++) {
+        MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, note, NULL, &fixture.error), &fixture.error);
+    }
+    CU_ASSERT_EQUAL(count_changes(&fixture), 11);
+    CU_ASSERT_TRUE(mos_catalog_last_event(fixture.catalog) > before);
+    // One that was taken back is none.
+    CU_ASSERT_EQUAL(mos_catalog_write(fixture.catalog, note, &fixture, &fixture.error), MOS_FAILED_PRECONDITION);
+    CU_ASSERT_EQUAL(count_changes(&fixture), 11);
+    fixture_close(&fixture);
+}
+
 MOS_TEST(a_reader_sees_one_moment) {
     struct catalog_fixture fixture;
     fixture_open(&fixture);
