@@ -76,7 +76,7 @@ mos_status mos_sources_of(const mos_settings *settings, enum mos_backup_type typ
                           struct mos_error *error) {
     // The call's arena is far larger than an environment can be.
     *out = (struct mos_sources){0};
-    bool full = type == MOS_BACKUP_FULL || type == MOS_BACKUP_INCREMENTAL || type == MOS_BACKUP_DIFFERENTIAL;
+    bool full = mos_backup_type_of_all(type);
     const char *missing = full ? "BACKUP_FILES_PATHS, BACKUP_CONFIG_PATHS nor DATABASE_URL" : NULL;
     size_t file_count = 0, config_count = 0;
     char **files = NULL, **config = NULL;
