@@ -23,6 +23,11 @@ static void find(struct attempt *attempt, bool fatal, const char *text) {
     }
 }
 
+static void note(struct attempt *attempt, const char *text) {
+    attempt->notes = attempt->notes ? attempt->notes : mos_arena_array(attempt->arena, const char *, MOS_PLAN_MOST_STEPS);
+    attempt->notes[attempt->note_count++] = text;
+}
+
 static bool runs_here(const struct attempt *attempt, const mos_plan_step *step) {
     bool test = attempt->run->state->test != NULL, named = false;
     for (size_t i = 0; i < step->n_run_kinds; i++) {
@@ -36,7 +41,24 @@ static int64_t free_bytes(const char *path) {
     return statvfs(path, &facts) == 0 ? (int64_t)(facts.f_bavail * facts.f_frsize) : INT64_MAX;
 }
 
-static void look_at_backup(struct attempt *attempt, const mos_plan_step *step, const struct mos_command *command, int64_t *needed_bytes) {
+// What restores take, of each backup once: several steps may take a part of one.
+struct needs {
+    int64_t bytes;
+    const char *ids[MOS_PLAN_MOST_STEPS];
+    size_t count;
+};
+
+static void need(struct needs *needs, const struct mos_backup *backup) {
+    for (size_t i = 0; i < needs->count; i++) {
+        if (strcmp(needs->ids[i], backup->id) == 0) {
+            return;
+        }
+    }
+    needs->ids[needs->count++] = backup->id;
+    needs->bytes += backup->size_bytes;
+}
+
+static void look_at_backup(struct attempt *attempt, const mos_plan_step *step, const struct mos_command *command, struct needs *needs) {
     mos_arena *arena = attempt->arena;
     const run_state *state = attempt->run->state;
     struct mos_backup backup;
@@ -45,10 +67,13 @@ static void look_at_backup(struct attempt *attempt, const mos_plan_step *step, c
         find(attempt, true, mos_arena_printf(arena, "the step \"%s\" has nothing to work on: %s", step->id, error.message));
         return;
     }
-    if (command->kind != MOS_COMMAND_RESTORE_BACKUP) {
+    bool restores = command->kind == MOS_COMMAND_RESTORE_BACKUP;
+    note(attempt,
+         mos_arena_printf(arena, "the step \"%s\" %s %s", step->id, restores ? "restores from" : "verifies", backup_text(&backup, arena)));
+    if (!restores) {
         return;
     }
-    *needed_bytes += backup.size_bytes;
+    need(needs, &backup);
     int64_t incident_ns = state->incident_at_unix_ns ? state->incident_at_unix_ns : mos_plan_time(state->execution->started_at);
     int64_t minutes = (incident_ns - backup.created_at_unix_ns) / MOS_NS_PER_SECOND / 60;
     if (minutes > state->plan->recovery_point_objective) {
@@ -60,7 +85,7 @@ static void look_at_backup(struct attempt *attempt, const mos_plan_step *step, c
     }
 }
 
-static void look_at_step(struct attempt *attempt, const mos_plan_step *step, int64_t *needed_bytes) {
+static void look_at_step(struct attempt *attempt, const mos_plan_step *step, struct needs *needs) {
     mos_arena *arena = attempt->arena;
     struct mos_command command;
     struct mos_error error;
@@ -71,7 +96,7 @@ static void look_at_step(struct attempt *attempt, const mos_plan_step *step, int
     bool hook = command.kind == MOS_COMMAND_HOOK || command.kind == MOS_COMMAND_RESTART_SERVICES;
     bool skipped = hook && attempt->place.sandbox && step->n_run_kinds == 0;
     if (command.kind == MOS_COMMAND_RESTORE_BACKUP || command.kind == MOS_COMMAND_VERIFY_BACKUP) {
-        look_at_backup(attempt, step, &command, needed_bytes);
+        look_at_backup(attempt, step, &command, needs);
     } else if (hook && !skipped) {
         const char *name = command.kind == MOS_COMMAND_HOOK ? command.text : recovery_restart_hook(attempt->recovery);
         if (hook_check(attempt->recovery, name, arena, &path, &error) != MOS_OK) {
@@ -124,15 +149,15 @@ static void look_at_people(struct attempt *attempt) {
 mos_status act_preflight(struct attempt *attempt, struct mos_error *error) {
     const mos_plan *plan = attempt->run->state->plan;
     const char *repository = mos_setting_text(attempt->recovery->options.settings, MOS_SETTING_MOSAAJII_REPOSITORY);
-    int64_t needed_bytes = 0;
+    struct needs needs = {0};
     if (access(repository, R_OK | X_OK) != 0) {
         find(attempt, true, mos_arena_printf(attempt->arena, "the repository %s cannot be read: %s", repository, strerror(errno)));
     }
     for (size_t i = 0; i < plan->n_steps; i++) {
-        look_at_step(attempt, plan->steps[i], &needed_bytes);
+        look_at_step(attempt, plan->steps[i], &needs);
     }
     look_at_keys(attempt);
-    look_at_space(attempt, needed_bytes);
+    look_at_space(attempt, needs.bytes);
     if (!attempt->run->state->test) {
         look_at_people(attempt);
     }

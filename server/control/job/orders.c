@@ -121,6 +121,7 @@ mos_status mos_queue_restore(mos_queue *queue, const struct mos_restore_order *o
     operation.n_include = order->include_count;
     operation.existing = (Mosaajii__Engine__V1__RestoreRequest__Existing)order->existing;
     operation.compare_content = order->compare_content;
+    operation.skip_missing = order->skip_missing;
     operation.databases = (char **)order->databases;
     operation.n_databases = order->database_count;
     operation.in_place = order->in_place;

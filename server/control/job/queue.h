@@ -85,6 +85,8 @@ struct mos_restore_order {
     // By the engine's protocol.
     int existing;
     bool compare_content;
+    // Of `include`, what the backup does not hold is told of and left out, as long as it holds any of it.
+    bool skip_missing;
     bool in_place;
     bool preview;
 };
