@@ -1,12 +1,14 @@
 """Steps that take their part of a backup of everything, where that is the best recovery point."""
 
 import json
+import shutil
 import sqlite3
 
 import pytest
 
+from support.api import pb
 from support.api import recovery as dr
-from support.recovery import Recovery, Run, Step, states, step
+from support.recovery import Recovery, Run, Step, hook, states, step
 
 PASSED, FAILED = dr.TestResult.PASSED, dr.TestResult.FAILED
 
@@ -152,3 +154,50 @@ def test_a_full_backup_without_the_part_is_none(start, shop):
     ):
         run = recovery.run(recovery.create(step("r", command)))
         assert run.status == Run.FAILED and reason in run.message and "nothing was done" in run.message, run
+
+
+def test_a_sentinel_tells_a_stale_restore(start, shop):
+    sentinel = shop.files / ".sentinel"
+    shop.settings |= {"BACKUP_FILES_PATHS": shop.files, "BACKUP_SENTINEL": sentinel}
+    server = start(**shop.settings)
+    client = server.client()
+    recovery = Recovery(client)
+    first = client.backup("FILES")
+    assert sentinel.read_text() == f"mosaajii-sentinel {first.id}\n"
+    old = server.home / "old-copy"
+    shutil.copytree(shop.files, old)
+    shop.write("second")
+    full = client.backup("INCREMENTAL")
+    client.backup("DATABASE")
+    assert sentinel.read_text() == f"mosaajii-sentinel {full.id}\n", "a backup of other sources writes none"
+    looks = {"validation_criteria": [f"sentinel {sentinel}"]}
+    # It is there in what was restored, by whichever step it is looked for.
+    good = recovery.create(step("r", "restore_backup:FILES", **looks), step("w", "wait:0s", dependencies=["r"], **looks))
+    result = recovery.result(recovery.test(good, negative_control=True))
+    assert result.overall_status == PASSED and not any("sentinel" in text for text in result.recommendations), result
+    earlier = recovery.create(step("r", f"restore_backup:FILES@id={first.id}", **looks))
+    assert recovery.result(recovery.test(earlier)).overall_status == PASSED, "an older point is what was asked for"
+    assert recovery.result(recovery.test(good, "PRODUCTION")).overall_status == PASSED
+    # The files of an older copy are well as far as anybody can see.
+    hook(server, "mirror", f'cp -a {old}/. "$MOSAAJII_SANDBOX{shop.files}/"')
+    stale = recovery.create(
+        step("r", "restore_backup:FILES"), step("mirror", "hook:mirror", dependencies=["r"], run_kinds=[dr.PlanStep.TEST]),
+        step("plain", "wait:0s", dependencies=["mirror"], validation_criteria=[f"file exists {shop.files}/a"]), step("s", "wait:0s", dependencies=["plain"], **looks),
+    )  # fmt: skip
+    result = recovery.result(recovery.test(stale))
+    assert result.overall_status == FAILED and [r.status for r in result.results] == [PASSED, PASSED, PASSED, FAILED], result
+    assert f"it is that of the backup {first.id}; restored was {full.id}" in result.message
+    # Where nothing was restored, and where none is written.
+    result = recovery.result(recovery.test(recovery.create(step("w", "wait:0s", **looks))))
+    assert result.overall_status == FAILED and "no step of this run has restored" in result.message
+    result = recovery.result(recovery.test(recovery.create(step("r", "restore_backup:FILES", validation_criteria=[f"sentinel {shop.files}/other"]))))
+    assert result.overall_status == FAILED and any("BACKUP_SENTINEL is" in text for text in result.recommendations), result
+
+
+def test_a_sentinel_overwrites_nothing(start, shop):
+    shop.settings |= {"BACKUP_FILES_PATHS": shop.files, "BACKUP_SENTINEL": shop.files / "a"}
+    client = start(**shop.settings).client()
+    record = client.create("FILES")
+    warnings = [event.message for event in client.watch(record.id) if event.kind == pb.JobEvent.WARNING]
+    assert any("is no sentinel of a backup" in text for text in warnings), warnings
+    assert shop.read()[0] == "first"

@@ -25,11 +25,6 @@ static char *without_slashes(mos_arena *arena, const void *path, size_t size_byt
     return mos_arena_printf(arena, "%.*s", (int)size_bytes, text);
 }
 
-static bool is_below(const char *path, const char *above) {
-    size_t size_bytes = strcmp(above, "/") == 0 ? 0 : strlen(above);
-    return strncmp(path, above, size_bytes) == 0 && (path[size_bytes] == '/' || path[size_bytes] == 0);
-}
-
 static void include(struct backup_part *part, const char *path) {
     for (size_t i = 0; i < part->include_count; i++) {
         if (strcmp(part->include[i], path) == 0) {
@@ -51,7 +46,7 @@ static void take_paths(const char *setting, backup_info info, mos_arena *arena, 
         const char *wanted = without_slashes(arena, configured[i], strlen(configured[i]));
         for (size_t k = 0; k < info->n_source_paths; k++) {
             const char *source = without_slashes(arena, info->source_paths[k].data, info->source_paths[k].len);
-            const char *both = is_below(wanted, source) ? wanted : is_below(source, wanted) ? source : NULL;
+            const char *both = mos_path_is_below(wanted, source) ? wanted : mos_path_is_below(source, wanted) ? source : NULL;
             char resolved[PATH_MAX];
             if (!both) {
                 continue;

@@ -85,6 +85,21 @@ static void look_at_backup(struct attempt *attempt, const mos_plan_step *step, c
     }
 }
 
+// Whether what the criteria look for can be there.
+static void look_at_criteria(struct attempt *attempt, const mos_plan_step *step) {
+    const char *sentinel = mos_setting_text(attempt->recovery->options.settings, MOS_SETTING_BACKUP_SENTINEL);
+    for (size_t i = 0; i < step->n_validation_criteria; i++) {
+        struct mos_criterion criterion;
+        if (mos_criterion_parse("criterion", step->validation_criteria[i], attempt->arena, &criterion, NULL) == MOS_OK &&
+            criterion.kind == MOS_CRITERION_SENTINEL && strcmp(criterion.subject, sentinel) != 0) {
+            find(attempt, false,
+                 mos_arena_printf(attempt->arena,
+                                  "the step \"%s\" looks for the sentinel %s, and backups do not write it: BACKUP_SENTINEL is %s", step->id,
+                                  criterion.subject, *sentinel ? sentinel : "not set"));
+        }
+    }
+}
+
 static void look_at_step(struct attempt *attempt, const mos_plan_step *step, struct needs *needs) {
     mos_arena *arena = attempt->arena;
     struct mos_command command;
@@ -155,6 +170,7 @@ mos_status act_preflight(struct attempt *attempt, struct mos_error *error) {
     }
     for (size_t i = 0; i < plan->n_steps; i++) {
         look_at_step(attempt, plan->steps[i], &needs);
+        look_at_criteria(attempt, plan->steps[i]);
     }
     look_at_keys(attempt);
     look_at_space(attempt, needs.bytes);

@@ -86,6 +86,7 @@ mos_status mos_queue_backup(mos_queue *queue, const struct mos_backup_order *ord
     operation.n_databases = order->database_count;
     operation.excludes = (char **)order->excludes;
     operation.n_excludes = order->exclude_count;
+    operation.sentinel = (ProtobufCBinaryData){.data = (uint8_t *)order->sentinel, .len = order->sentinel ? strlen(order->sentinel) : 0};
     operation.read_all = order->read_all;
     operation.skip_caches = order->skip_caches;
     operation.one_file_system = order->one_file_system;
