@@ -108,6 +108,8 @@ struct run {
     struct telling {
         char *occasion;
         char *text;
+        // NULL: all contacts.
+        const Mosaajii__Backup__V1__Contact *contact;
         struct telling *next;
     } * tellings;
     // Of one that has ended: a packed Reports, and the SHA-256 of the report in JSON.
@@ -166,6 +168,8 @@ int run_percent(const struct run *run, int64_t *out_seconds_left);
 
 // With the next that is written. "started", "waiting", "failed" and the like.
 void run_tell(struct run *run, const char *occasion, const char *text);
+// Of a step that waits for a person: the first contact is told again, then the next by priority, and so on, whenever it is time.
+void run_remind(mos_recovery *recovery, struct run *run, size_t index, int64_t now_unix_ns);
 void run_drop_tellings(struct run *run);
 mos_status run_save_tellings(mos_catalog_session *session, const mos_recovery *recovery, const struct run *run, struct mos_error *error);
 mos_status run_save_alerts(mos_catalog_session *session, const struct run *run, struct mos_error *error);

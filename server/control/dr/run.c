@@ -386,7 +386,8 @@ void step_wait_for_person(mos_recovery *recovery, struct run *run, size_t index,
     step->status = STEP_IS(WAITING);
     step->message = (char *)run_text(run, "%s", why);
     state->waiting_since_unix_ns = mos_now_unix_ns();
-    state->reminded = false;
+    state->reminders = 0;
+    state->reminded_at_unix_ns = state->waiting_since_unix_ns;
     list_step(run, index);
     run_event_step(run, index);
     run_log(run, LOG_IS(WARNING), step->step_id, "", "Waiting for a person: %s", why);
