@@ -466,16 +466,6 @@ void mos_recovery_destroy(mos_recovery *recovery) {
     free(recovery);
 }
 
-bool mos_recovery_is_testing(mos_recovery *recovery, const char *plan_id) {
-    bool found = false;
-    pthread_mutex_lock(&recovery->mutex);
-    for (const struct run *run = recovery->runs; run; run = run->next) {
-        found = found || (run_is_test(run) && strcmp(run->state->execution->plan_id, plan_id) == 0);
-    }
-    pthread_mutex_unlock(&recovery->mutex);
-    return found;
-}
-
 struct mos_plan_defaults mos_recovery_defaults(const mos_recovery *recovery) {
     return (struct mos_plan_defaults){
         .rto_minutes = (int32_t)mos_setting_number(recovery->options.settings, MOS_SETTING_DR_RTO_MINUTES),
