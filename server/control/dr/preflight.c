@@ -28,8 +28,14 @@ void attempt_find(struct attempt *attempt, enum finding_weight weight, const cha
     }
 }
 
+<<<<<<< HEAD
 static void find(struct attempt *attempt, bool fatal, const char *text) {
     attempt_find(attempt, fatal ? FINDING_FATAL : FINDING_WARNING, "%s", text);
+=======
+static void note(struct attempt *attempt, const char *text) {
+    attempt->notes = attempt->notes ? attempt->notes : mos_arena_array(attempt->arena, const char *, MOS_PLAN_MOST_STEPS);
+    attempt->notes[attempt->note_count++] = text;
+>>>>>>> recovery
 }
 
 static bool runs_here(const struct attempt *attempt, const mos_plan_step *step) {
@@ -45,6 +51,7 @@ static int64_t free_bytes(const char *path) {
     return statvfs(path, &facts) == 0 ? (int64_t)(facts.f_bavail * facts.f_frsize) : INT64_MAX;
 }
 
+<<<<<<< HEAD
 // What the plan is about to need.
 struct needs {
     int64_t bytes;
@@ -52,6 +59,25 @@ struct needs {
     size_t backup_count;
 };
 
+=======
+// What restores take, of each backup once: several steps may take a part of one.
+struct needs {
+    int64_t bytes;
+    const char *ids[MOS_PLAN_MOST_STEPS];
+    size_t count;
+};
+
+static void need(struct needs *needs, const struct mos_backup *backup) {
+    for (size_t i = 0; i < needs->count; i++) {
+        if (strcmp(needs->ids[i], backup->id) == 0) {
+            return;
+        }
+    }
+    needs->ids[needs->count++] = backup->id;
+    needs->bytes += backup->size_bytes;
+}
+
+>>>>>>> recovery
 static void look_at_backup(struct attempt *attempt, const mos_plan_step *step, const struct mos_command *command, struct needs *needs) {
     mos_arena *arena = attempt->arena;
     const run_state *state = attempt->run->state;
@@ -61,11 +87,21 @@ static void look_at_backup(struct attempt *attempt, const mos_plan_step *step, c
         find(attempt, true, mos_arena_printf(arena, "the step \"%s\" has nothing to work on: %s", step->id, error.message));
         return;
     }
+<<<<<<< HEAD
     needs->backups[needs->backup_count++] = backup;
     if (command->kind != MOS_COMMAND_RESTORE_BACKUP) {
         return;
     }
     needs->bytes += backup.size_bytes;
+=======
+    bool restores = command->kind == MOS_COMMAND_RESTORE_BACKUP;
+    note(attempt,
+         mos_arena_printf(arena, "the step \"%s\" %s %s", step->id, restores ? "restores from" : "verifies", backup_text(&backup, arena)));
+    if (!restores) {
+        return;
+    }
+    need(needs, &backup);
+>>>>>>> recovery
     int64_t incident_ns = state->incident_at_unix_ns ? state->incident_at_unix_ns : mos_plan_time(state->execution->started_at);
     int64_t minutes = (incident_ns - backup.created_at_unix_ns) / MOS_NS_PER_SECOND / 60;
     if (minutes > state->plan->recovery_point_objective) {
@@ -77,6 +113,24 @@ static void look_at_backup(struct attempt *attempt, const mos_plan_step *step, c
     }
 }
 
+<<<<<<< HEAD
+=======
+// Whether what the criteria look for can be there.
+static void look_at_criteria(struct attempt *attempt, const mos_plan_step *step) {
+    const char *sentinel = mos_setting_text(attempt->recovery->options.settings, MOS_SETTING_BACKUP_SENTINEL);
+    for (size_t i = 0; i < step->n_validation_criteria; i++) {
+        struct mos_criterion criterion;
+        if (mos_criterion_parse("criterion", step->validation_criteria[i], attempt->arena, &criterion, NULL) == MOS_OK &&
+            criterion.kind == MOS_CRITERION_SENTINEL && strcmp(criterion.subject, sentinel) != 0) {
+            find(attempt, false,
+                 mos_arena_printf(attempt->arena,
+                                  "the step \"%s\" looks for the sentinel %s, and backups do not write it: BACKUP_SENTINEL is %s", step->id,
+                                  criterion.subject, *sentinel ? sentinel : "not set"));
+        }
+    }
+}
+
+>>>>>>> recovery
 static void look_at_step(struct attempt *attempt, const mos_plan_step *step, struct needs *needs) {
     mos_arena *arena = attempt->arena;
     struct mos_command command;
@@ -141,12 +195,20 @@ static void look_at_people(struct attempt *attempt) {
 mos_status act_preflight(struct attempt *attempt, struct mos_error *error) {
     const mos_plan *plan = attempt->run->state->plan;
     const char *repository = mos_setting_text(attempt->recovery->options.settings, MOS_SETTING_MOSAAJII_REPOSITORY);
+<<<<<<< HEAD
     struct needs needs = {.backups = mos_arena_array(attempt->arena, struct mos_backup, plan->n_steps)};
+=======
+    struct needs needs = {0};
+>>>>>>> recovery
     if (access(repository, R_OK | X_OK) != 0) {
         find(attempt, true, mos_arena_printf(attempt->arena, "the repository %s cannot be read: %s", repository, strerror(errno)));
     }
     for (size_t i = 0; i < plan->n_steps; i++) {
         look_at_step(attempt, plan->steps[i], &needs);
+<<<<<<< HEAD
+=======
+        look_at_criteria(attempt, plan->steps[i]);
+>>>>>>> recovery
     }
     look_offsite(attempt, needs.backups, needs.backup_count);
     look_at_keys(attempt);

@@ -7,7 +7,11 @@
 #include "common/buffer.h"
 #include "common/clock.h"
 #include "control/catalog/audit.h"
+<<<<<<< HEAD
 #include "control/catalog/offsite.h"
+=======
+#include "control/job/facts.h"
+>>>>>>> recovery
 
 typedef Mosaajii__Engine__V1__BackupRecord backup_record;
 
@@ -255,9 +259,8 @@ static void take_facts(struct mos_backup *backup, const backup_record *record, c
 
 // What was said of a committed backup before anything else was.
 static const char *note_of(const struct mos_backup *backup, mos_arena *arena) {
-    const backup_record *record =
-        mosaajii__engine__v1__backup_record__unpack(mos_arena_allocator(arena), backup->facts.size_bytes, backup->facts.data);
-    return record && record->info ? record->info->note : "";
+    const Mosaajii__Engine__V1__BackupInfo *info = mos_backup_info(&backup->facts, arena);
+    return info ? info->note : "";
 }
 
 static mos_status follow_up(mos_catalog_session *session, const struct mos_outcome *outcome, const struct mos_job *job,

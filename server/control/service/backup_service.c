@@ -98,6 +98,7 @@ mos_status mos_backup_order_of(const mos_settings *settings, const Mosaajii__Bac
         .database_count = sources.database_count,
         .excludes = sources.excludes,
         .exclude_count = sources.exclude_count,
+        .sentinel = sources.sentinel,
     };
     return MOS_OK;
 }
