@@ -51,7 +51,7 @@ LOCATIONS = {
 @pytest.mark.parametrize("kind", LOCATIONS)
 def test_there_and_back(kind, start, source, tmp_path):
     with running(kind) as provider:
-        settings = provider.settings() | {"OFFSITE_RETRY_SECONDS": 0, "BACKUP_CONFIG_PATHS": source}
+        settings = provider.settings() | {"OFFSITE_RETRY_SECONDS": 1, "BACKUP_CONFIG_PATHS": source}
         server = start(**settings)
         client = server.client()
         record, copy = take(client)
@@ -83,7 +83,7 @@ def test_there_and_back(kind, start, source, tmp_path):
 
 
 def test_cut_off_it_goes_on(s3, start, source):
-    server = start(**s3.settings(), OFFSITE_RETRY_SECONDS=0, BACKUP_CONFIG_PATHS=source, OFFSITE_TIMEOUT_SECONDS=5)
+    server = start(**s3.settings(), OFFSITE_RETRY_SECONDS=1, BACKUP_CONFIG_PATHS=source, OFFSITE_TIMEOUT_SECONDS=5)
     client = server.client()
     take(client)
     s3.stop()
