@@ -75,8 +75,11 @@ def test_every_block_runs_as_written(tmp_path):
         assert "event=stopped" in (tmp_path / f"var/{program}.log").read_text()
 
 
-def test_links_lead_somewhere():
-    for name in ("README.md", "CONTRIBUTING.md", *(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")),
-                 "deploy/docker/README.md", "deploy/kubernetes/README.md"):  # fmt: skip
-        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", (ROOT / name).read_text()):
-            assert target.startswith("https://") or (ROOT / name).parent.joinpath(target).exists(), f"{name}: {target}"
+def test_what_the_documentation_names_is_there():
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "deploy").rglob("*.md")]
+    for page in pages:
+        text = page.read_text()
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
+            assert target.startswith("https://") or page.parent.joinpath(target).exists(), f"{page}: {target}"
+        for path in re.findall(r"`((?:server|client|gateway|proto|deploy|docs|tests)/[\w./*-]+)`", text):
+            assert list(ROOT.glob(path.rstrip("/"))), f"{page}: {path}"
