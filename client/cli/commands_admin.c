@@ -221,3 +221,11 @@ const struct mos_command mos_status_commands[] = {
      .run = mos_status_show},
     {0},
 };
+
+const struct mos_command mos_health_commands[] = {
+    {.group = "health",
+     .summary = "Ask the server whether it takes calls; needs no token, and is what probes of containers call",
+     .example = "  mosaajii health || echo \"not now\"\n",
+     .run = mos_health_show},
+    {0},
+};
