@@ -262,7 +262,8 @@ static int64_t bytes_lost(mos_recovery *recovery, const struct mos_backup *backu
     return later.bytes;
 }
 
-static mos_status restore(struct attempt *attempt, const struct mos_backup *backup, const struct backup_part *part, struct mos_error *error) {
+static mos_status restore(struct attempt *attempt, const struct mos_backup *backup, const struct backup_part *part,
+                          struct mos_error *error) {
     return attempt->place.sandbox ? restore_into_sandbox(attempt, backup, part, error) : restore_in_place(attempt, backup, part, error);
 }
 

@@ -69,9 +69,6 @@ static void take_preflight(struct run *run, struct attempt *attempt) {
     run_state *state = run->state;
     state->findings = mos_arena_array(run->arena, Mosaajii__Recovery__V1__Finding *, attempt->finding_count + 1);
     const char *fatal = "";
-    for (size_t i = 0; i < attempt->note_count; i++) {
-        run_log(run, LOG_IS(INFO), "", "", "Preflight: %s", attempt->notes[i]);
-    }
     for (size_t i = 0; i < attempt->finding_count; i++) {
         Mosaajii__Recovery__V1__Finding *finding = mos_arena_alloc(run->arena, sizeof(*finding));
         mosaajii__recovery__v1__finding__init(finding);

@@ -85,9 +85,6 @@ struct attempt {
         const char *text;
     } * findings;
     size_t finding_count;
-    // What the preflight has found as it should be: at most one for each step.
-    const char **notes;
-    size_t note_count;
     const char *left_behind;
     int64_t worked_ns;
     // Under the mutex.
@@ -229,14 +226,10 @@ const char *recovery_restart_hook(const mos_recovery *recovery);
 // All criteria of the step, into attempt->criteria. MOS_FAILED_PRECONDITION naming the first that does not hold.
 mos_status check_criteria(struct attempt *attempt, struct mos_error *error);
 
-<<<<<<< HEAD
 // Follows a job to its end; cancels it where the attempt is over first. `from` and `to`: what it adds to the step's way.
 struct mos_job;
 mos_status wait_for_job(struct attempt *attempt, const char *job_id, int from, int to, struct mos_job *out, struct mos_error *error);
 
-// The backup that a command names; MOS_NOT_FOUND. `run` only for its bounds.
-struct mos_backup;
-=======
 // ---- Which backup (choose.c) ----
 
 // What a step takes of a backup.
@@ -253,7 +246,6 @@ struct backup_part {
 bool backup_part_of(const mos_recovery *recovery, const struct mos_backup *backup, enum mos_backup_type type, mos_arena *arena,
                     struct backup_part *out);
 // The best that a command leads to: the newest that holds what it names, within its bounds and those of the run. MOS_NOT_FOUND.
->>>>>>> recovery
 mos_status choose_backup(mos_recovery *recovery, const run_state *state, const struct mos_command *command, mos_arena *arena,
                          struct mos_backup *out, struct mos_error *error);
 // "the FULL backup ID of TIME".

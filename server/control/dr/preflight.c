@@ -28,14 +28,8 @@ void attempt_find(struct attempt *attempt, enum finding_weight weight, const cha
     }
 }
 
-<<<<<<< HEAD
 static void find(struct attempt *attempt, bool fatal, const char *text) {
     attempt_find(attempt, fatal ? FINDING_FATAL : FINDING_WARNING, "%s", text);
-=======
-static void note(struct attempt *attempt, const char *text) {
-    attempt->notes = attempt->notes ? attempt->notes : mos_arena_array(attempt->arena, const char *, MOS_PLAN_MOST_STEPS);
-    attempt->notes[attempt->note_count++] = text;
->>>>>>> recovery
 }
 
 static bool runs_here(const struct attempt *attempt, const mos_plan_step *step) {
@@ -51,33 +45,33 @@ static int64_t free_bytes(const char *path) {
     return statvfs(path, &facts) == 0 ? (int64_t)(facts.f_bavail * facts.f_frsize) : INT64_MAX;
 }
 
-<<<<<<< HEAD
-// What the plan is about to need.
+// What the plan is about to need. Of each backup once, as several steps may take a part of one: those to restore, and all that are read.
 struct needs {
     int64_t bytes;
     struct mos_backup *backups;
     size_t backup_count;
+    const char *restored[MOS_PLAN_MOST_STEPS];
+    size_t restored_count;
 };
 
-=======
-// What restores take, of each backup once: several steps may take a part of one.
-struct needs {
-    int64_t bytes;
-    const char *ids[MOS_PLAN_MOST_STEPS];
-    size_t count;
-};
-
-static void need(struct needs *needs, const struct mos_backup *backup) {
-    for (size_t i = 0; i < needs->count; i++) {
-        if (strcmp(needs->ids[i], backup->id) == 0) {
-            return;
-        }
+static void need(struct needs *needs, const struct mos_backup *backup, bool restores) {
+    bool known = false;
+    for (size_t i = 0; i < needs->backup_count && !known; i++) {
+        known = strcmp(needs->backups[i].id, backup->id) == 0;
     }
-    needs->ids[needs->count++] = backup->id;
-    needs->bytes += backup->size_bytes;
+    if (!known) {
+        needs->backups[needs->backup_count++] = *backup;
+    }
+    known = false;
+    for (size_t i = 0; i < needs->restored_count && !known; i++) {
+        known = strcmp(needs->restored[i], backup->id) == 0;
+    }
+    if (restores && !known) {
+        needs->restored[needs->restored_count++] = backup->id;
+        needs->bytes += backup->size_bytes;
+    }
 }
 
->>>>>>> recovery
 static void look_at_backup(struct attempt *attempt, const mos_plan_step *step, const struct mos_command *command, struct needs *needs) {
     mos_arena *arena = attempt->arena;
     const run_state *state = attempt->run->state;
@@ -87,21 +81,13 @@ static void look_at_backup(struct attempt *attempt, const mos_plan_step *step, c
         find(attempt, true, mos_arena_printf(arena, "the step \"%s\" has nothing to work on: %s", step->id, error.message));
         return;
     }
-<<<<<<< HEAD
-    needs->backups[needs->backup_count++] = backup;
-    if (command->kind != MOS_COMMAND_RESTORE_BACKUP) {
-        return;
-    }
-    needs->bytes += backup.size_bytes;
-=======
     bool restores = command->kind == MOS_COMMAND_RESTORE_BACKUP;
-    note(attempt,
-         mos_arena_printf(arena, "the step \"%s\" %s %s", step->id, restores ? "restores from" : "verifies", backup_text(&backup, arena)));
+    attempt_find(attempt, FINDING_NOTE, "the step \"%s\" %s %s", step->id, restores ? "restores from" : "verifies",
+                 backup_text(&backup, arena));
+    need(needs, &backup, restores);
     if (!restores) {
         return;
     }
-    need(needs, &backup);
->>>>>>> recovery
     int64_t incident_ns = state->incident_at_unix_ns ? state->incident_at_unix_ns : mos_plan_time(state->execution->started_at);
     int64_t minutes = (incident_ns - backup.created_at_unix_ns) / MOS_NS_PER_SECOND / 60;
     if (minutes > state->plan->recovery_point_objective) {
@@ -113,8 +99,6 @@ static void look_at_backup(struct attempt *attempt, const mos_plan_step *step, c
     }
 }
 
-<<<<<<< HEAD
-=======
 // Whether what the criteria look for can be there.
 static void look_at_criteria(struct attempt *attempt, const mos_plan_step *step) {
     const char *sentinel = mos_setting_text(attempt->recovery->options.settings, MOS_SETTING_BACKUP_SENTINEL);
@@ -130,7 +114,6 @@ static void look_at_criteria(struct attempt *attempt, const mos_plan_step *step)
     }
 }
 
->>>>>>> recovery
 static void look_at_step(struct attempt *attempt, const mos_plan_step *step, struct needs *needs) {
     mos_arena *arena = attempt->arena;
     struct mos_command command;
@@ -195,20 +178,13 @@ static void look_at_people(struct attempt *attempt) {
 mos_status act_preflight(struct attempt *attempt, struct mos_error *error) {
     const mos_plan *plan = attempt->run->state->plan;
     const char *repository = mos_setting_text(attempt->recovery->options.settings, MOS_SETTING_MOSAAJII_REPOSITORY);
-<<<<<<< HEAD
     struct needs needs = {.backups = mos_arena_array(attempt->arena, struct mos_backup, plan->n_steps)};
-=======
-    struct needs needs = {0};
->>>>>>> recovery
     if (access(repository, R_OK | X_OK) != 0) {
         find(attempt, true, mos_arena_printf(attempt->arena, "the repository %s cannot be read: %s", repository, strerror(errno)));
     }
     for (size_t i = 0; i < plan->n_steps; i++) {
         look_at_step(attempt, plan->steps[i], &needs);
-<<<<<<< HEAD
-=======
         look_at_criteria(attempt, plan->steps[i]);
->>>>>>> recovery
     }
     look_offsite(attempt, needs.backups, needs.backup_count);
     look_at_keys(attempt);

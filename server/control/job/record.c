@@ -7,11 +7,8 @@
 #include "common/buffer.h"
 #include "common/clock.h"
 #include "control/catalog/audit.h"
-<<<<<<< HEAD
 #include "control/catalog/offsite.h"
-=======
 #include "control/job/facts.h"
->>>>>>> recovery
 
 typedef Mosaajii__Engine__V1__BackupRecord backup_record;
 
