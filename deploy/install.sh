@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# Installs what building, running and testing need and this Debian machine lacks. As root, or as a user with sudo. Asks nothing.
+# Installs what building, running and testing need and this Debian machine lacks: install.sh [--build]; with --build only what building
+# needs. As root, or as a user with sudo. Asks nothing.
 set -euo pipefail
 
 packages=(
-  # build
   gcc libc6-dev cmake ninja-build pkg-config protobuf-compiler libprotoc-dev protobuf-c-compiler libprotobuf-c-dev grpc-proto
   libgrpc-dev android-libboringssl-dev libzstd-dev libsqlite3-dev libsodium-dev libcurl4-openssl-dev libmicrohttpd-dev
-  libssl-dev libexpat1-dev libssh2-1-dev
+  libssl-dev libexpat1-dev libssh2-1-dev libcunit1-dev python3 ca-certificates
+)
+[ "${1:-}" = --build ] || packages+=(
   # tests
-  libcunit1-dev python3 python3-venv sqlite3 rsync acl attr openssl binutils git ca-certificates chromium prometheus
+  python3-venv sqlite3 rsync acl attr openssl binutils git chromium prometheus
   # database servers and their programs, which the tests start themselves
   postgresql postgresql-client mariadb-server mariadb-client
   # the package, and a clean root to install it in

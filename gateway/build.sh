@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the gateway: build.sh [OUTPUT]; `build.sh --generate` only makes the generated files, `build.sh --test` also runs the tests,
-# `build.sh --docs` also renews docs/api/openapi.json, `build.sh --lint` looks at the dashboard's format and types.
+# `build.sh --docs` also renews docs/api, `build.sh --lint` looks at the dashboard's format and types.
 set -euo pipefail
 cd "$(dirname "$0")"
 export PATH=$PATH:/usr/local/go/bin
@@ -35,7 +35,10 @@ mkdir -p ../build
 case ${1:-} in
 --generate) ;;
 --lint) dashboard_packages && cd web && npm run --silent check ;;
---docs) cp internal/gen/openapi.json ../docs/api/openapi.json ;;
+--docs)
+  cp internal/gen/openapi.json ../docs/api/openapi.json
+  python3 ../deploy/docs/api_reference.py ../docs/api/openapi.json ../server/control/access/rights.c >../docs/api/reference.md
+  ;;
 --test)
   go vet ./...
   [ -z "$(gofmt -l .)" ] || { echo "gofmt would change: $(gofmt -l .)" >&2; exit 1; }

@@ -194,22 +194,17 @@ static mos_status newest_checkpoint(const char *path, const struct mos_audit_ver
     return MOS_OK;
 }
 
-static mos_status verify_lines(FILE *file, const char *path, struct mos_audit_verifier *verifier, const uint8_t *key,
-                               const struct mos_audit_checkpoint *beside, struct mos_error *error) {
+static mos_status verify_lines(FILE *file, const char *path, struct mos_audit_verifier *verifier, const struct mos_audit_checkpoint *beside,
+                               struct mos_error *error) {
     MOS_CLEANUP_FREE char *line = NULL;
     size_t capacity = 0;
     ssize_t length;
-    bool begun = false;
+    bool empty = true;
     while ((length = getline(&line, &capacity, file)) > 0) {
         MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
         struct mos_audit_line parsed;
         bool good = line[length - 1] == '\n' && mos_audit_parse_line(line, (size_t)length - 1, arena, &parsed);
-        if (!begun) {
-            // An export may begin later in the trail: then what comes before its first entry is taken as it says.
-            int64_t after = good && !parsed.is_checkpoint && parsed.entry.sequence > 1 ? parsed.entry.sequence - 1 : 0;
-            mos_audit_verify_begin(verifier, after, NULL, key);
-            begun = true;
-        }
+        empty = false;
         if (!good) {
             mos_audit_verify_nonsense(verifier);
         } else if (parsed.is_checkpoint) {
@@ -224,7 +219,7 @@ static mos_status verify_lines(FILE *file, const char *path, struct mos_audit_ve
     if (ferror(file)) {
         return mos_fail_errno(error, errno, "reading %s", path);
     }
-    return begun ? MOS_OK : mos_fail(error, MOS_INVALID_ARGUMENT, "%s is empty", path);
+    return !empty ? MOS_OK : mos_fail(error, MOS_INVALID_ARGUMENT, "%s is empty", path);
 }
 
 static int verify_file(struct mos_cli *cli, const char *path) {
@@ -233,8 +228,14 @@ static int verify_file(struct mos_cli *cli, const char *path) {
     struct mos_audit_checkpoint beside = {0};
     const char *key = mos_arguments_value(&cli->arguments, "key");
     const char *checkpoints = mos_arguments_value(&cli->arguments, "checkpoints");
-    mos_status status = key ? read_key(key, verifier.key, &error) : MOS_OK;
-    verifier.has_key = key != NULL;
+    uint8_t wanted[MOS_AUDIT_PUBLIC_KEY_BYTES];
+    int64_t after = 0;
+    mos_status status = key ? read_key(key, wanted, &error) : MOS_OK;
+    if (status == MOS_OK) {
+        status = mos_arguments_number(&cli->arguments, "after", 0, INT64_MAX, &after, &error);
+    }
+    // What stands before the first entry of a part is taken as that says.
+    mos_audit_verify_begin(&verifier, after, NULL, key ? wanted : NULL);
     if (status == MOS_OK && checkpoints) {
         status = newest_checkpoint(checkpoints, &verifier, &beside, &error);
     }
@@ -242,10 +243,8 @@ static int verify_file(struct mos_cli *cli, const char *path) {
     if (status == MOS_OK && !file) {
         status = mos_fail_errno(&error, errno, "%s cannot be read", path);
     }
-    uint8_t wanted[MOS_AUDIT_PUBLIC_KEY_BYTES];
-    memcpy(wanted, verifier.key, sizeof(wanted));
     if (status == MOS_OK) {
-        status = verify_lines(file, path, &verifier, key ? wanted : NULL, &beside, &error);
+        status = verify_lines(file, path, &verifier, &beside, &error);
     }
     if (file) {
         fclose(file);

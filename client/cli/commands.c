@@ -19,6 +19,7 @@ const struct mos_group mos_groups[] = {
     {"alert", "what went wrong, or did not happen, and who looks after it", mos_alert_commands},
     {"analytics", "how backups went over time", mos_analytics_commands},
     {"status", "the server, its storage, and what is protected", mos_status_commands},
+    {"health", "whether the server takes calls, for probes", mos_health_commands},
     {0},
 };
 
@@ -27,7 +28,7 @@ static bool asks_for_help(const char *word) {
 }
 
 static mos_status find_group(const char *word, const struct mos_group **out, struct mos_error *error) {
-    const char *names[16];
+    const char *names[sizeof(mos_groups) / sizeof(mos_groups[0])];
     size_t count = 0;
     for (const struct mos_group *group = mos_groups; group->name; group++) {
         if (strcmp(group->name, word) == 0) {

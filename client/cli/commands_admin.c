@@ -43,6 +43,9 @@ static const struct mos_option audit_export_options[] = {{.name = "after", .valu
 static const struct mos_option audit_verify_options[] = {
     {.name = "key", .value = "KEY", .help = "who must have signed: the server's public key, or a file with it"},
     {.name = "checkpoints", .value = "DIR", .help = "the folder audit/ beside the backups; shows too when the end is missing"},
+    {.name = "after",
+     .value = "N",
+     .help = "the export was made with --after N too; without, an entry missing at the beginning is missing"},
     {0},
 };
 #define PASSPHRASE_TEXT "\nThe passphrase is the first line of a file, or of standard input; it never stands on the command line.\n"
@@ -216,5 +219,13 @@ const struct mos_command mos_status_commands[] = {
      .summary = "Show the server, its storage, and what is protected",
      .example = "  mosaajii status\n",
      .run = mos_status_show},
+    {0},
+};
+
+const struct mos_command mos_health_commands[] = {
+    {.group = "health",
+     .summary = "Ask the server whether it takes calls; needs no token, and is what probes of containers call",
+     .example = "  mosaajii health || echo \"not now\"\n",
+     .run = mos_health_show},
     {0},
 };

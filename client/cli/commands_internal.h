@@ -18,6 +18,7 @@ extern const struct mos_command mos_confirmation_commands[];
 extern const struct mos_command mos_alert_commands[];
 extern const struct mos_command mos_analytics_commands[];
 extern const struct mos_command mos_status_commands[];
+extern const struct mos_command mos_health_commands[];
 
 // Of several groups.
 #define READABLE_ID_TEXT "\nID is an id, the first characters of one, or \"latest\" for the newest complete backup.\n"

@@ -9,6 +9,8 @@ clang-format --dry-run -Werror "${files[@]}"
 python3 deploy/lint/layers.py
 python3 deploy/package/make_files.py --reference server/common/settings.def | diff docs/operations/configuration.md - >&2 ||
   { echo "docs/operations/configuration.md is not what settings.def says: deploy/package/make_files.py --reference makes it" >&2; exit 1; }
+python3 deploy/docs/api_reference.py docs/api/openapi.json server/control/access/rights.c | diff docs/api/reference.md - >&2 ||
+  { echo "docs/api/reference.md is not what openapi.json and rights.c say: gateway/build.sh --docs makes it" >&2; exit 1; }
 
 # Each source is looked at once for each version of it and of what it includes: the stamp is the preprocessed text's hash.
 stamps=$build/lint

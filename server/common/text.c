@@ -137,6 +137,11 @@ bool mos_path_unescape(mos_arena *arena, const char *text, char **out, size_t *o
     return true;
 }
 
+bool mos_path_is_below(const char *path, const char *above) {
+    size_t size_bytes = strcmp(above, "/") == 0 ? 0 : strlen(above);
+    return strncmp(path, above, size_bytes) == 0 && (path[size_bytes] == '/' || path[size_bytes] == 0);
+}
+
 char **mos_split(mos_arena *arena, const char *text, char separator, size_t *out_count) {
     size_t most = 1;
     for (const char *c = text; *c; c++) {

@@ -25,6 +25,9 @@ bool mos_path_unescape(mos_arena *arena, const char *text, char **out, size_t *o
 // followed where it is there, as the system would. NULL where the working directory cannot be told.
 char *mos_path_absolute(mos_arena *arena, const char *path);
 
+// The path is the other one, or lies below it. Of absolute paths without slashes at the end.
+bool mos_path_is_below(const char *path, const char *above);
+
 // Parts of a list, without empty ones. Lives in the arena.
 char **mos_split(mos_arena *arena, const char *text, char separator, size_t *out_count);
 

@@ -79,6 +79,7 @@ struct program {
     struct mos_engine engine;
     mos_offsite *offsite;
     mos_recovery *recovery;
+    mos_broadcast *broadcast;
     mos_rpc_server *server;
     struct mos_services services;
 };
@@ -408,6 +409,10 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
     program->scheduler = mos_scheduler_create(&scheduler_options);
     program->recovery = mos_recovery_create(
         &(struct mos_recovery_options){settings, program->catalog, program->queue, mos_trail_sign, program->trail, program->offsite});
+    status = mos_broadcast_start(&program->broadcast, program->catalog, error);
+    if (status != MOS_OK) {
+        return status;
+    }
     program->services = (struct mos_services){.settings = settings,
                                               .catalog = program->catalog,
                                               .queue = program->queue,
@@ -418,6 +423,7 @@ static mos_status make_server(struct program *program, struct mos_error *error) 
                                               .watch = program->watch,
                                               .scheduler = program->scheduler,
                                               .recovery = program->recovery,
+                                              .broadcast = program->broadcast,
                                               .started_at_unix_ns = mos_now_unix_ns()};
     status = mos_services_add(program->server, &program->services, error);
     if (status == MOS_OK) {
@@ -468,6 +474,7 @@ static void tear_down(struct program *program) {
         mos_rpc_server_stop(program->server, DRAIN_GRACE_MS);
         mos_rpc_server_destroy(program->server);
     }
+    mos_broadcast_stop(program->broadcast);
     mos_scheduler_destroy(program->scheduler);
     mos_offsite_destroy(program->offsite);
     mos_recovery_destroy(program->recovery);

@@ -49,8 +49,8 @@ static unsigned long number_of(const char *name) {
     return text ? strtoul(text, NULL, 10) : 0;
 }
 
-// Linux that shares the processor out among sessions first heeds niceness only within one; the session (the server gave the engine one of its
-// own) has a niceness too. A system without that has no such file.
+// Linux that shares the processor out among sessions first heeds niceness only within one; the session (the server gave the engine one of
+// its own) has a niceness too. A system without that has no such file.
 static void step_back_as_session(long nice) {
     FILE *file = fopen("/proc/self/autogroup", "we");
     if (file) {

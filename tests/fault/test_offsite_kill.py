@@ -26,7 +26,7 @@ def test_server_killed_while_it_sends(tmp_path):
     source, bucket = tmp_path / "source", tmp_path / "bucket"
     bucket.mkdir()
     server = Server(tmp_path / "home", BACKUP_CONFIG_PATHS=source, OFFSITE_PROVIDER="LOCAL_REMOTE", OFFSITE_BUCKET=bucket,
-                    OFFSITE_RETRY_SECONDS=0, OFFSITE_PARALLEL=2)  # fmt: skip
+                    OFFSITE_RETRY_SECONDS=1, OFFSITE_PARALLEL=2)  # fmt: skip
     server.start()
     taken = []
     for number in range(ROUNDS):
@@ -59,7 +59,7 @@ def test_place_that_vanishes_and_comes_back_while_it_is_written_to(tmp_path):
     bucket.mkdir()
     make_files(source, 60, 1_000_000)
     server = Server(tmp_path / "home", BACKUP_CONFIG_PATHS=source, OFFSITE_PROVIDER="LOCAL_REMOTE", OFFSITE_BUCKET=bucket,
-                    OFFSITE_RETRY_SECONDS=0)  # fmt: skip
+                    OFFSITE_RETRY_SECONDS=1)  # fmt: skip
     server.start()
     client = server.client()
     record = client.create("CONFIGURATION", integrity_check_enabled=False)
@@ -110,7 +110,7 @@ def test_network_and_peer_cut_at_random(tmp_path):
     with running(S3) as s3:
         wire = Wire(f"127.0.0.1:{s3.port}")
         settings = s3.settings(port=int(wire.address.rpartition(":")[2]))
-        server = Server(tmp_path / "home", BACKUP_CONFIG_PATHS=source, OFFSITE_RETRY_SECONDS=0, OFFSITE_TIMEOUT_SECONDS=5, **settings)
+        server = Server(tmp_path / "home", BACKUP_CONFIG_PATHS=source, OFFSITE_RETRY_SECONDS=1, OFFSITE_TIMEOUT_SECONDS=5, **settings)
         server.start()
         client = server.client()
         taken = []

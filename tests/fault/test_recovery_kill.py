@@ -11,7 +11,7 @@ import pytest
 from support.api import recovery as dr
 from support.data import make_files
 from support.program import FULL, descendants, gone, wait_until
-from support.recovery import Recovery, Run, Step, hook, states, step
+from support.recovery import Plan, Recovery, Run, Step, hook, states, step
 
 ROUNDS = 50 if FULL else 10
 ENDED = (Run.COMPLETED, Run.FAILED, Run.CANCELLED)
@@ -188,3 +188,27 @@ def test_a_sandbox_of_a_dead_server_is_removed(server):
     recovery = Recovery(server.client())
     result = recovery.result(test)
     assert result.overall_status == dr.TestResult.RAN and not sandbox.exists(), result
+
+
+def test_a_plan_is_in_test_over_a_restart_and_not_after(server):
+    gate = server.home / "gate"
+    hook(server, "gate", f"while [ ! -e {gate} ]; do sleep 0.05; done")
+    recovery = Recovery(server.client())
+    plan = recovery.create(step("g", "hook:gate", run_kinds=[dr.PlanStep.TEST], repeatable=True))
+    test = recovery.test(plan)
+    recovery.until(test, "g", Step.RUNNING)
+    kill(server)
+    server.start()
+    recovery = Recovery(server.client())
+
+    def status():
+        listed = {p.id: p.status for p in recovery.call("ListPlans").plans}
+        assert listed[plan.id] == recovery.call("GetPlan", plan_id=plan.id).status
+        return listed[plan.id]
+
+    assert status() == Plan.TESTING
+    # A change meanwhile is shown as such, and does not end it.
+    assert recovery.call("UpdatePlan", plan_id=plan.id, plan=plan).status == Plan.TESTING
+    gate.touch()
+    assert recovery.result(test).overall_status == dr.TestResult.RAN
+    assert status() == Plan.ACTIVE

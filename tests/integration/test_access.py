@@ -261,6 +261,9 @@ def test_second_person(start, tmp_path):
     assert asked.status == admin.Confirmation.WAITING
     assert refused(confirm, first, asked)[0] == "PERMISSION_DENIED", "not the same person"
     assert refused(confirm, operator, asked)[0] == "PERMISSION_DENIED"
+    made_for_it = server.client(make_token(first, "third", "ADMIN").secret)
+    code, message, _ = refused(confirm, made_for_it, asked)
+    assert code == "PERMISSION_DENIED" and "third was made after" in message
     assert first.get(backup.id)
     server.cli("confirmation", "give", asked.id, MOSAAJII_TOKEN=second.metadata[0][1].split()[1])
     assert waiting()[0].status == admin.Confirmation.CONFIRMED and waiting()[0].confirmed_by == "second"
@@ -270,8 +273,27 @@ def test_second_person(start, tmp_path):
     assert "second person" in refused(second.delete, backup.id)[1]
     first.delete(backup.id)
     assert refused(first.get, backup.id)[0] == "NOT_FOUND"
-    assert "second person" in refused(first.delete, backup.id)[1]
     assert refused(second.call, second.admin.Confirm, admin.ConfirmRequest(confirmation_id="x"))[0] == "NOT_FOUND"
+    # Nobody is asked to confirm what cannot be done.
+    before = len(waiting())
+    assert refused(first.delete, backup.id)[0] == "NOT_FOUND"
+    assert refused(first.delete, "x" * 5000)[0] in ("INVALID_ARGUMENT", "NOT_FOUND")
+    assert refused(first.call, first.admin.RetireKey, admin.RetireKeyRequest(key_id="local/77"))[0] == "NOT_FOUND"
+    assert refused(first.call, first.recovery.ExecutePlan, recovery.ExecutePlanRequest(plan_id=backup.id))[0] == "NOT_FOUND"
+    gone = offsite.DeleteOffsiteBackupRequest(offsite_backup_id=backup.id)
+    assert refused(first.call, first.offsite.DeleteOffsiteBackup, gone)[0] == "NOT_FOUND"
+    assert len(waiting()) == before
+    # Kept for fewer days it would be deleted too, only later.
+    def keep(client, days):
+        return client.call(client.backups.UpdateBackup, pb.UpdateBackupRequest(backup_id=other.id, retention_days=days))
+
+    days = first.get(other.id).retention_days
+    assert keep(operator, days + 5).retention_days == days + 5
+    assert refused(keep, operator, days)[0] == "PERMISSION_DENIED"
+    assert "second person" in refused(keep, first, days)[1]
+    confirm(second, next(c for c in waiting() if c.resource.startswith(other.id + ", kept for")))
+    assert refused(keep, first, days - 1)[0] == "FAILED_PRECONDITION", "it was confirmed for other days"
+    assert keep(first, days).retention_days == days
     # Over a restart, and over its time.
     server.stop()
     import sqlite3
@@ -388,3 +410,17 @@ def test_guessing_slows_down_the_guesser_alone(start):
         client.list()
     found = client.call(client.admin.ListAuditEntries, admin.ListAuditEntriesRequest(action="Access.SlowDown")).entries
     assert len(found) == 1 and found[0].resource == "127.0.0.1"
+
+
+def test_a_name_in_the_trail_is_one_caller(start):
+    client = start().client()
+    for name in ("system", "System", "retention", "unknown"):
+        assert refused(make_token, client, name, "VIEWER")[2] == ["name"]
+    made = make_token(client, "somebody", "VIEWER")
+    assert refused(make_token, client, "somebody", "VIEWER")[0] == "ALREADY_EXISTS"
+    client.call(client.admin.RevokeToken, admin.RevokeTokenRequest(token_id=made.token.id))
+    assert make_token(client, "somebody", "VIEWER").token.id != made.token.id
+    found = client.call(client.admin.ListAuditEntries, admin.ListAuditEntriesRequest(page_size=100)).entries
+    first = next(entry for entry in found if entry.action == "Token.Make")
+    assert first.actor == "system" and first.details["name"] == "admin"
+    assert {entry.details["tokenId"] for entry in found if entry.actor == "admin"} == {first.resource}

@@ -131,12 +131,18 @@ def test_offline_verification_of_an_export(server, tmp_path):
     altered = json.loads(lines[at(5)])
     altered["actor"] = "somebody else"
     assert check(lines[: at(5)] + [json.dumps(altered)] + lines[at(5) + 1 :])["firstBadSequence"] == 5
+    added = lines[at(5)].replace('{"entry":5,', '{"entry":5,"note":"nobody wrote this",')
+    assert not check(lines[: at(5)] + [added] + lines[at(5) + 1 :])["valid"]
     removed = check(lines[: at(5)] + lines[at(5) + 1 :])
     assert removed["firstBadSequence"] == 5
     moved = lines.copy()
     moved[at(5)], moved[at(7)] = moved[at(7)], moved[at(5)]
     assert check(moved)["firstBadSequence"] == 5
     assert check(lines[: at(8)])["firstBadSequence"] > 0, "an end that nobody signed for"
+    beheaded = check(lines[at(5) :])
+    assert beheaded["firstBadSequence"] == 1 and "missing" in beheaded["message"], "nobody said that it begins later"
+    assert check(lines[at(5) :], "--after", "4")["valid"]
+    assert check(lines[at(6) :], "--after", "4")["firstBadSequence"] == 5
     # Cut off behind an older checkpoint it fits in itself; what lies beside the backups knows better.
     last = max(number for number, line in enumerate(lines) if "checkpoint" in json.loads(line))
     assert last == len(lines) - 1
@@ -251,3 +257,15 @@ def test_no_secret_in_it(server):
     assert "RestoreBackup" in text
     for secret in (server.token, made.secret, "hunter22", hashlib.sha256(made.secret.encode()).hexdigest()):
         assert secret not in text
+
+
+def test_nothing_secret_is_given_that_does_not_stand_in_the_trail(server):
+    client = server.client()
+    ask = admin.ExportKeysRequest(passphrase="a passphrase of some length")
+    blocker = sqlite3.connect(server.home / "catalog.db", isolation_level=None)
+    blocker.execute("BEGIN IMMEDIATE")
+    code, message, _ = refused(client.call, client.admin.ExportKeys, ask)
+    blocker.execute("ROLLBACK")
+    assert code == "UNAVAILABLE" and "audit trail" in message
+    assert client.call(client.admin.ExportKeys, ask).content
+    assert [entry.result for entry in entries(client, action="AdminService.ExportKeys")] == ["BEGUN", "OK"]

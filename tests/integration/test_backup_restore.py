@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,24 @@ def test_restore_in_place_brings_back_what_was_lost(start, tmp_path):
     (source / "part-1/file-00001.dat").write_bytes(b"overwritten by mistake")
     client.restore(backup.id, in_place=True, existing=pb.RestoreBackupRequest.REPLACE)
     assert digest(source) == before
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_a_file_of_a_database_comes_back_in_place(start, tmp_path, mode):
+    with Shop(tmp_path / "data/shop.db", mode) as shop:
+        pass
+    server = start(DATABASE_URL=f"sqlite://{shop.path}")
+    client = server.client()
+    backup = client.backup("DATABASE")
+    before = check_shop(shop.path)
+    with sqlite3.connect(shop.path) as database:
+        database.execute("DELETE FROM sales")
+    database.close()
+    client.restore(backup.id, in_place=True, existing=pb.RestoreBackupRequest.REPLACE)
+    assert check_shop(shop.path) == before
+    shop.path.unlink()
+    client.restore(backup.id, in_place=True)
+    assert check_shop(shop.path) == before
 
 
 @pytest.mark.parametrize("mode", ["wal", "delete"])

@@ -163,6 +163,13 @@ def test_token_from_environment_and_file(server, tmp_path):
     server.cli("backup", "list", MOSAAJII_HOME=tmp_path, MOSAAJII_TOKEN_FILE=tmp_path / "token")
 
 
+def test_health_needs_no_token(server, tmp_path):
+    assert server.cli("health", MOSAAJII_TOKEN="mos_wrong").stdout == "SERVING\n"
+    assert server.cli_json("health", MOSAAJII_HOME=tmp_path) == {"status": "SERVING"}
+    nobody = server.cli("health", check=6, MOSAAJII_SERVER="127.0.0.1:1")
+    assert "not reachable" in nobody.stderr and not nobody.stdout
+
+
 def test_help_everywhere(server):
     for words in (["--help"], ["backup", "--help"], *(["backup", name, "--help"] for name in
                   ("create", "list", "show", "files", "verify", "restore", "delete", "watch"))):  # fmt: skip

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from support.api import offsite, pb, refused
+from support.api import admin, offsite, pb, refused
 from support.data import make_files
 from support.program import BIN, CEILING, environment, wait_until
 
@@ -68,7 +68,7 @@ def source(tmp_path):
 def begin(start, bucket, source):
     def begin_server(**settings):
         return start(**{
-            "BACKUP_CONFIG_PATHS": source, "OFFSITE_PROVIDER": "LOCAL_REMOTE", "OFFSITE_BUCKET": bucket, "OFFSITE_RETRY_SECONDS": 0,
+            "BACKUP_CONFIG_PATHS": source, "OFFSITE_PROVIDER": "LOCAL_REMOTE", "OFFSITE_BUCKET": bucket, "OFFSITE_RETRY_SECONDS": 1,
         } | settings)  # fmt: skip
 
     return begin_server
@@ -204,7 +204,10 @@ def test_a_backup_that_is_gone_here_comes_back(begin, source):
     server = begin()
     client = server.client()
     record, copy = take(client, tags=["kept"], name="the one")
-    client.delete(record.id)
+    deletion = client.delete(record.id)
+    assert deletion.message.endswith(f"a copy that can still be opened is left at {copy.location}"), (deletion.message, copy)
+    told = client.call(client.admin.ListAuditEntries, admin.ListAuditEntriesRequest(action="Job.DELETE", resource=record.id)).entries
+    assert [entry.details["copiesLeftAt"] for entry in told] == [copy.location]
     assert refused(client.get, record.id)[0] == "NOT_FOUND"
     job = client.finish(client.call(client.offsite.FetchBackup, offsite.FetchBackupRequest(offsite_backup_id=copy.id)))
     assert job.status == pb.Job.SUCCEEDED and job.kind == pb.Job.OFFSITE_FETCH, job
@@ -280,6 +283,28 @@ def test_a_location_that_is_away_is_tried_until_it_is_back(begin, bucket, source
     assert copy.message == "" and not copy.access_log[0].success and copy.access_log[-1].success
     jobs = client.call(client.backups.ListJobs, pb.ListJobsRequest(backup_id=record.id, kind=pb.Job.OFFSITE_UPLOAD)).jobs
     assert pb.Job.FAILED in {job.status for job in jobs} and pb.Job.SUCCEEDED in {job.status for job in jobs}
+
+
+def test_a_disk_that_is_not_mounted_is_not_filled(begin, bucket, source, tmp_path):
+    server = begin()
+    client = server.client()
+    first, _ = take(client)
+    # The mount point stays, and is empty.
+    bucket.rename(tmp_path / "disk")
+    bucket.mkdir()
+    record = client.backup("CONFIGURATION")
+    waiting = wait_for_copy(client, record.id, RETRYING)
+    assert "not mounted" in waiting.message and "tried again" in waiting.message
+    server.restart()
+    client = server.client()
+    location = client.call(client.offsite.ListLocations, offsite.ListLocationsRequest()).locations[0]
+    assert location.health == 3 and "not mounted" in location.message
+    assert not list(bucket.iterdir()), "something was written below the mount point"
+    assert copies(client, backup_id=first.id)[0].status == COMPLETED
+    bucket.rmdir()
+    (tmp_path / "disk").rename(bucket)
+    wait_for_copy(client, record.id)
+    assert data_objects(bucket) == data_objects(server.repository)
 
 
 def test_one_prefix_has_one_writer(begin, start, bucket, source):

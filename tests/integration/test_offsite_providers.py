@@ -1,7 +1,11 @@
 """Copies on real servers of every protocol: what lies there, cut connections, locks, and a server that comes back from there."""
 
+import contextlib
+import http.client
 import shutil
+import sqlite3
 import subprocess
+from xml.etree import ElementTree
 
 import pytest
 
@@ -9,7 +13,7 @@ from integration.test_offsite import DELETED, RETRYING, copies, same, take, wait
 from support.api import offsite, pb, refused
 from support.data import make_files
 from support.program import BIN, CEILING, environment, wait_until
-from support.stores import S3, Azure, Gcs, Sftp, running
+from support.stores import S3, Azure, Gcs, Moto, Sftp, running
 
 
 @pytest.fixture
@@ -51,7 +55,7 @@ LOCATIONS = {
 @pytest.mark.parametrize("kind", LOCATIONS)
 def test_there_and_back(kind, start, source, tmp_path):
     with running(kind) as provider:
-        settings = provider.settings() | {"OFFSITE_RETRY_SECONDS": 0, "BACKUP_CONFIG_PATHS": source}
+        settings = provider.settings() | {"OFFSITE_RETRY_SECONDS": 1, "BACKUP_CONFIG_PATHS": source}
         server = start(**settings)
         client = server.client()
         record, copy = take(client)
@@ -82,8 +86,53 @@ def test_there_and_back(kind, start, source, tmp_path):
         again.stop()
 
 
+def azure_tiers(azure):
+    """Name and tier of every blob, as Azurite lists them."""
+    connection = http.client.HTTPConnection("127.0.0.1", azure.port, timeout=CEILING)
+    connection.request("GET", f"/{azure.ACCOUNT}/backups?restype=container&comp=list&{azure.sas()}")
+    listed = ElementTree.fromstring(connection.getresponse().read().decode("utf-8-sig"))
+    return {blob.findtext("Name"): blob.findtext("Properties/AccessTier") for blob in listed.iter("Blob")}
+
+
+def s3_classes(s3):
+    return {item["Key"]: item["StorageClass"] for item in s3.client().list_objects_v2(Bucket="backups")["Contents"]}
+
+
+# What archived packs are called, how to see it, and that these servers make them ready at once when they are asked.
+ARCHIVES = {Azure: ("Archive", azure_tiers), Moto: ("GLACIER", s3_classes)}
+
+
+@pytest.mark.parametrize("kind", ARCHIVES)
+def test_an_archived_copy_comes_back(kind, start, source):
+    with running(kind) as provider:
+        server = start(**provider.settings(), BACKUP_CONFIG_PATHS=source)
+        client = server.client()
+        record, copy = take(client, tags=["weekly_90"])
+        policy = offsite.OffsitePolicy(name="weekly_90", retention_days=90, archive_after_days=7)
+        client.call(client.offsite.UpdateOffsitePolicy, offsite.UpdateOffsitePolicyRequest(policy=policy))
+        server.stop()
+        # As after eight days.
+        with contextlib.closing(sqlite3.connect(server.home / "catalog.db")) as db, db:
+            db.execute("UPDATE offsite_copies SET uploaded_at_ns = uploaded_at_ns - 8 * 86400 * 1000000000")
+        server.start()
+        client = server.client()
+        wait_for_copy(client, record.id, offsite.OffsiteBackup.ARCHIVED)
+        cold, look = ARCHIVES[kind]
+        classes = look(provider)
+        packs = {name for name in classes if "/packs/" in name}
+        assert packs and {name for name, word in classes.items() if word == cold} == packs, "packs, and nothing else, are archived"
+        found = client.call(client.offsite.VerifyOffsite, offsite.VerifyOffsiteRequest(offsite_backup_id=copy.id, sample_percent=100))
+        assert found.valid and found.objects_checked == copy.objects_total, "what can be told without thawing"
+        client.delete(record.id)
+        job = client.finish(client.call(client.offsite.FetchBackup, offsite.FetchBackupRequest(offsite_backup_id=copy.id)))
+        assert job.status == pb.Job.SUCCEEDED, job.message
+        assert client.verify(record.id).valid
+        client.restore(record.id, server.restore_root / "back")
+        same(source, server.restore_root / "back" / str(source).lstrip("/"))
+
+
 def test_cut_off_it_goes_on(s3, start, source):
-    server = start(**s3.settings(), OFFSITE_RETRY_SECONDS=0, BACKUP_CONFIG_PATHS=source, OFFSITE_TIMEOUT_SECONDS=5)
+    server = start(**s3.settings(), OFFSITE_RETRY_SECONDS=1, BACKUP_CONFIG_PATHS=source, OFFSITE_TIMEOUT_SECONDS=5)
     client = server.client()
     take(client)
     s3.stop()

@@ -72,6 +72,55 @@ def test_contacts_are_told_in_order_and_it_is_recorded(start, tmp_path, mail, we
     assert len([subject for _, subject in told() if subject.endswith("started")]) == 4, "the test between was not"
 
 
+def test_a_step_that_waits_is_escalated_from_contact_to_contact(start, tmp_path, mail, web):
+    server = start(**mail.settings(), **web.settings())
+    recovery = Recovery(server.client())
+    contacts = [
+        dr.Contact(name="Second", email="second@example.com", priority=2),
+        dr.Contact(name="By phone", phone="1234", priority=3),
+        dr.Contact(name="First", email="first@example.com", priority=1),
+    ]
+    # A fifth of the timeout is between two.
+    plan = recovery.create(step("p", timeout_seconds=15), contacts=contacts, name="escalates")
+    run = recovery.until(recovery.execute(plan), "p", Step.WAITING)
+
+    def turns(run):
+        return [log.message.split(":")[0] + log.message.rsplit(" to", 1)[1] for log in recovery.get(run).logs if "still waits" in log.message]
+
+    def posted():
+        return [(m["occasion"], m["contact"], m["phone"]) for _, m in web.messages() if "contact" in m]
+
+    wait_until(lambda: ("escalation", "By phone", "1234") in posted(), "the webhook is told whom to call")
+    # A server that is killed goes on where it was.
+    server.kill()
+    server.start()
+    recovery = Recovery(server.client())
+    run = recovery.end(run)
+    assert run.status == Run.FAILED and "nobody answered within 15 seconds" in run.message
+    expected = ["Reminder First", "Escalation Second", "Escalation By phone", "Escalation First"]
+    assert turns(run) == expected[: len(turns(run))] and len(turns(run)) >= 3, turns(run)
+    report = json.loads(recovery.call("GetReport", execution_id=run.id).content)
+    told = [(row["receiver"], row["subject"].rsplit(": ", 1)[1]) for row in report["notifications"] if row["receiver"] != "webhook"]
+    assert told.count(("mail:first@example.com", "reminder")) == told.count(("mail:second@example.com", "escalation")) == 1
+    assert ("mail:second@example.com", "reminder") not in told
+    assert not any(m.get("contact") for _, m in web.messages() if m["event"] == "RECOVERY" and m["occasion"] in ("started", "failed"))
+
+
+def test_whoever_acts_ends_the_escalation(start, mail):
+    server = start(**mail.settings())
+    recovery = Recovery(server.client())
+    contacts = [dr.Contact(name="Boss", email="boss@example.com", priority=1), dr.Contact(name="Night shift", email="night@example.com", priority=2)]
+    # What is somebody's goes to that contact first.
+    plan = recovery.create(step("p", timeout_seconds=8, assignee="Night shift"), step("w", "wait:3s", dependencies=["p"]), contacts=contacts)
+    run = recovery.until(recovery.execute(plan), "p", Step.WAITING)
+    reminders = lambda: [log.message for log in recovery.get(run).logs if "still waits" in log.message]  # noqa: E731
+    wait_until(reminders, "the step is brought to mind")
+    recovery.call("ApproveStep", execution_id=run.id, step_id="p")
+    known = reminders()
+    assert known[0] == 'Reminder: The step "p" still waits for Night shift; this goes to Night shift'
+    assert recovery.end(run).status == Run.COMPLETED and reminders() == known
+
+
 def test_a_second_person_must_agree(start):
     server = start(MOSAAJII_SECOND_PERSON="true")
     first = Recovery(server.client())

@@ -175,10 +175,18 @@ def test_one_test_of_a_plan_at_a_time(server, recovery):
     first = recovery.test(plan)
     recovery.until(first, "g", Step.RUNNING)
     assert recovery.call("GetPlan", plan_id=plan.id).status == Plan.TESTING
+
+    def listed(status):
+        plans = recovery.call("ListPlans", status=status, page_size=1000).plans
+        assert not status or {p.status for p in plans} <= {status}
+        return plan.id in {p.id for p in plans if p.status == (status or Plan.TESTING)}
+
+    assert listed(Plan.TESTING) and listed(0) and not listed(Plan.ACTIVE)
     assert refused(recovery.test, plan)[0] == "FAILED_PRECONDITION"
     gate.touch()
     assert recovery.result(first).overall_status == RAN
     assert recovery.call("GetPlan", plan_id=plan.id).status == Plan.ACTIVE
+    assert listed(Plan.ACTIVE) and not listed(Plan.TESTING)
     assert recovery.result(recovery.test(plan)).overall_status == RAN
 
 

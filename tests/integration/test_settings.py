@@ -30,6 +30,7 @@ from support.program import BIN, Server, environment
         ("DATABASE_URL", "oracle://somewhere/x"),
         ("DATABASE_URL", "postgresql://shop:pass/word@localhost/x"),
         ("DATABASE_URL", "sqlite:///x,mysql://localhost"),
+        ("BACKUP_SENTINEL", "/srv/nowhere/.sentinel"),
         ("MOSAAJII_TLS_CERT", "/no/such/file.pem"),
     ],
 )

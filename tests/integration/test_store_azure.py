@@ -26,6 +26,24 @@ def test_contract_with_a_shared_access_signature(azure):
     contract(with_signature(azure), MOS_TEST_NO_LOCKS=1)
 
 
+def test_archived_blobs(azure, tmp_path):
+    settings = azure.settings()
+    assert store(settings, "put", "cold", "/etc/hostname")[0] == "OK"
+    assert store(settings, "archive", "cold")[0] == "OK"
+    assert store(settings, "head", "cold")[1].split()[1:] == ["archived", "Archive", "OK"]
+    status, output = store(settings, "get", "cold", tmp_path / "back")
+    assert status == "FAILED_PRECONDITION" and "must be thawed" in output
+    # Azurite makes it ready at once, for which Azure takes hours.
+    assert store(settings, "thaw", "cold", "1")[0] == "OK"
+    assert store(settings, "head", "cold")[1].split()[1:] == ["ready", "Hot", "OK"]
+    assert store(settings, "get", "cold", tmp_path / "back")[0] == "OK"
+    assert (tmp_path / "back").read_bytes() == open("/etc/hostname", "rb").read()
+    assert store(settings, "put", "written", "/etc/hostname", OFFSITE_STORAGE_CLASS="Cool")[0] == "OK"
+    assert "Cool" in store(settings, "head", "written")[1]
+    status, output = store(settings, "archive", "written", OFFSITE_ARCHIVE_CLASS="Nonsense")
+    assert status == "FAILED_PRECONDITION" and "Cool" in store(settings, "head", "written")[1]
+
+
 @pytest.mark.parametrize("verb", [("probe",), ("head", "a"), ("delete", "a"), ("put", "a", "/etc/hostname")])
 def test_wrong_credentials_and_containers_are_told(azure, verb):
     wrong = base64.b64encode(b"another key of the same length..").decode()

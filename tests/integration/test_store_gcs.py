@@ -1,5 +1,6 @@
 """The driver of Google Cloud Storage against an emulator, with tokens that a service account's key has signed for."""
 
+import http.client
 import json
 import subprocess
 
@@ -23,8 +24,47 @@ def no_fault(gcs):
 
 def test_contract(gcs):
     # The emulator takes no longer lock for a locked one, which Google does.
-    contract(gcs.settings(), OFFSITE_SOFT_LOCK="true")
+    # Nor does it move an object to another class, of which see below.
+    contract(gcs.settings(), OFFSITE_SOFT_LOCK="true", MOS_TEST_NO_ARCHIVE=1)
     assert gcs.tokens_given > 0
+
+
+def test_classes(gcs):
+    assert store(gcs.settings(), "put", "near", "/etc/hostname", OFFSITE_STORAGE_CLASS="NEARLINE")[0] == "OK"
+    assert store(gcs.settings(), "head", "near")[1].split()[1:] == ["ready", "NEARLINE", "OK"]
+    # The emulator takes the request, and does not look at the class in it: that must not be taken for archived.
+    status, output = store(gcs.settings(), "archive", "near")
+    assert status == "FAILED_PRECONDITION" and "lies in the class STANDARD" in output
+
+
+def test_an_object_is_moved_to_another_class_in_several_steps(gcs, tmp_path):
+    assert store(gcs.settings(), "put", "cold", "/etc/hostname")[0] == "OK"
+    rewrites, classes = [], []
+
+    def rewrite(request, body):
+        """As Google does it: it may say how far it is, and wants to be asked again."""
+        if "/rewriteTo/" in request.path:
+            rewrites.append(request.path)
+            assert json.loads(body)["metadata"]["mosaajii-sha256"]
+            if len(rewrites) == 1:
+                return 200, {}, b'{"done":false,"rewriteToken":"a token+/","totalBytesRewritten":"1","objectSize":"3"}'
+            classes.append(json.loads(body)["storageClass"])
+            return None
+        if classes and request.command == "GET" and "alt=media" not in request.path:
+            behind = http.client.HTTPConnection("127.0.0.1", gcs.port, timeout=CEILING)
+            behind.request("GET", request.path)
+            return 200, {}, json.dumps(json.loads(behind.getresponse().read()) | {"storageClass": classes[-1]}).encode()
+        return None
+
+    gcs.fault = rewrite
+    assert store(gcs.settings(), "archive", "cold")[0] == "OK"
+    assert len(rewrites) == 2 and rewrites[1].endswith("?rewriteToken=a%20token%2B%2F")
+    # It is read at once, has its SHA-256, and is not moved again.
+    assert store(gcs.settings(), "head", "cold")[1].split()[1:] == ["ready", "ARCHIVE", "OK"]
+    assert store(gcs.settings(), "archive", "cold")[0] == "OK" and len(rewrites) == 2
+    assert store(gcs.settings(), "thaw", "cold", "1")[0] == "OK"
+    assert store(gcs.settings(), "get", "cold", tmp_path / "back")[0] == "OK"
+    assert (tmp_path / "back").read_bytes() == open("/etc/hostname", "rb").read()
 
 
 @pytest.mark.parametrize("verb", [("probe",), ("head", "a"), ("delete", "a"), ("put", "a", "/etc/hostname")])

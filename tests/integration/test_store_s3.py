@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from support.program import CEILING
-from support.stores import S3, Door, contract, running, store
+from support.stores import S3, Door, Moto, contract, running, store
 
 LARGE_BYTES = 20 * 1024 * 1024 + 11
 
@@ -39,6 +39,62 @@ def failure(status, code, message="as told"):
 def test_contract(s3, bucket):
     # The gateway has one storage class.
     contract(s3.settings(bucket), MOS_TEST_NO_ARCHIVE=1, MOS_TEST_NO_LOCKS=None if bucket == "locked" else 1)
+
+
+def test_a_server_without_classes_archives_nothing(s3):
+    assert store(s3.settings(), "put", "warm", "/etc/hostname")[0] == "OK"
+    status, output = store(s3.settings(), "archive", "warm")
+    assert status == "FAILED_PRECONDITION" and "warm cannot be archived" in output
+    assert store(s3.settings(), "head", "warm")[1].split()[1:] == ["ready", "STANDARD", "OK"]
+
+
+def test_archived_objects(tmp_path):
+    with running(Moto) as moto:
+        settings = moto.settings()
+        contract(settings, "what_is_archived_is_thawed_before_it_is_read")
+        assert store(settings, "put", "cold", "/etc/hostname")[0] == "OK"
+        assert store(settings, "archive", "cold")[0] == "OK"
+        assert store(settings, "head", "cold")[1].split()[1:] == ["archived", "GLACIER", "OK"]
+        assert moto.client().head_object(Bucket="backups", Key="shop/one/cold")["StorageClass"] == "GLACIER"
+        status, output = store(settings, "get", "cold", tmp_path / "back")
+        assert status == "FAILED_PRECONDITION" and "must be thawed" in output
+        assert store(settings, "thaw", "cold", "2")[0] == "OK"
+        # It is read, and its SHA-256 is still known.
+        assert store(settings, "get", "cold", tmp_path / "back")[0] == "OK"
+        assert (tmp_path / "back").read_bytes() == open("/etc/hostname", "rb").read()
+        # Written so, or moved elsewhere than to where one has to wait.
+        assert store(settings, "put", "written", "/etc/hostname", OFFSITE_STORAGE_CLASS="STANDARD_IA")[0] == "OK"
+        assert "STANDARD_IA" in store(settings, "head", "written")[1]
+        assert store(settings, "archive", "written", OFFSITE_ARCHIVE_CLASS="DEEP_ARCHIVE")[0] == "OK"
+        assert store(settings, "head", "written")[1].split()[1:] == ["archived", "DEEP_ARCHIVE", "OK"]
+        assert store(settings, "put", "warm", "/etc/hostname")[0] == "OK"
+        status, output = store(settings, "archive", "warm", OFFSITE_ARCHIVE_CLASS="NONSENSE")
+        assert status == "FAILED_PRECONDITION" and "InvalidStorageClass" in output
+        assert "ready" in store(settings, "head", "warm")[1]
+
+
+def test_a_thaw_that_takes_its_time_is_told(tmp_path):
+    with running(Moto) as moto:
+        settings = moto.settings()
+        assert store(settings, "put", "cold", "/etc/hostname")[0] == "OK" and store(settings, "archive", "cold")[0] == "OK"
+        door = Door(moto.port)
+        asked = []
+
+        def slow(request, body):
+            if "restore" in request.path:
+                asked.append(body)
+                return 202, {}, b""
+            if request.command == "HEAD" and asked:
+                return 200, {"x-amz-storage-class": "GLACIER", "x-amz-restore": 'ongoing-request="true"', "Content-Length": 3}, b""
+            return None
+
+        door.decide = slow
+        away = moto.settings(port=door.port)
+        assert store(away, "thaw", "cold", "3")[0] == "OK" and b"<Days>3</Days>" in asked[0]
+        assert "thawing" in store(away, "head", "cold")[1]
+        # Asked for once.
+        assert store(away, "thaw", "cold", "3")[0] == "OK" and len(asked) == 1
+        door.close()
 
 
 def test_the_bucket_in_the_name_of_the_host(tmp_path):

@@ -15,15 +15,10 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-BUILD = Path(os.environ.get("MOS_TEST_BUILD", ROOT / "build"))
+from support.program import ROOT
+from support.root import BUILD, new_root, run
+
 STATE = "var/lib/mosaajii"
-
-
-def run(*command, check=True, **options):
-    result = subprocess.run(command, capture_output=True, text=True, timeout=900, **options)
-    assert not check or result.returncode == 0, f"{command}\n{result.stdout}\n{result.stderr}"
-    return result
 
 
 @pytest.fixture(scope="module")
@@ -33,54 +28,15 @@ def package():
 
 
 @pytest.fixture(scope="module")
-def base():
-    """An archive of a root that holds Debian and what the package depends on, kept between runs."""
-    archive = BUILD / "package-root.tar"
-    if not archive.exists():
-        folder = BUILD / "package-root.new"
-        shutil.rmtree(folder, ignore_errors=True)
-        uris = re.search(r"^URIs: (\S+)", Path("/etc/apt/sources.list.d/debian.sources").read_text(), re.M)
-        run("debootstrap", "--variant=minbase", "bookworm", folder, *([uris[1]] if uris else []))
-        run("tar", "-C", folder, "-cf", f"{archive}.new", ".")
-        shutil.rmtree(folder)
-        os.rename(f"{archive}.new", archive)
-    return archive
-
-
-class System:
-    """A root of its own."""
-
-    def __init__(self, folder):
-        self.folder = folder
-
-    def run(self, *command, check=True, **options):
-        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
-        return run("chroot", self.folder, *command, check=check, env=environment | options.pop("env", {}), **options)
-
-    def path(self, name):
-        return self.folder / name.lstrip("/")
-
-    def install(self, package):
-        shutil.copy(package, self.path("tmp/package.deb"))
-        # Keeps changed settings, as an unattended upgrade does.
-        return self.run("apt-get", "install", "-y", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", "/tmp/package.deb").stdout
-
-
-@pytest.fixture(scope="module")
-def system(base, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("system")
-    run("tar", "-C", folder, "-xf", base)
-    shutil.copytree("/etc/apt", folder / "etc/apt", dirs_exist_ok=True)
-    shutil.copytree("/usr/share/keyrings", folder / "usr/share/keyrings", dirs_exist_ok=True)
-    shutil.copy("/etc/resolv.conf", folder / "etc/resolv.conf")
-    # Of its own, and never the machine's: what clears temporary folders away must find nothing in it that it could harm.
-    run("mount", "-t", "proc", "proc", folder / "proc")
-    try:
-        system = System(folder)
-        system.run("apt-get", "update", "-qq")
+def system(tmp_path_factory):
+    with new_root(tmp_path_factory.mktemp("system")) as system:
         yield system
-    finally:
-        run("umount", "-l", folder / "proc")
+
+
+def install(system, package):
+    shutil.copy(package, system.path("tmp/package.deb"))
+    # Keeps changed settings, as an unattended upgrade does.
+    return system.run("apt-get", "install", "-y", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", "/tmp/package.deb").stdout
 
 
 def unit_of(system, name):
@@ -157,7 +113,7 @@ def newer(package, folder):
 
 
 def test_life_of_an_installation(system, package, tmp_path):
-    said = system.install(package)
+    said = install(system, package)
     assert "mosaajii key export" in said
     settings = system.path("etc/mosaajii/mosaajii.env")
     assert settings.stat().st_mode & 0o777 == 0o640
@@ -175,7 +131,7 @@ def test_life_of_an_installation(system, package, tmp_path):
         assert re.search(r"^NoNewPrivs:\s+1$", status, re.M)
         service.cli("backup", "create", "--type", "FILES", "--wait")
 
-    said = system.install(newer(package, tmp_path / "newer"))
+    said = install(system, newer(package, tmp_path / "newer"))
     assert "Mosaajii Backup is installed" not in said
     assert "BACKUP_FILES_PATHS=/srv/private" in settings.read_text()
     with Service(system) as service:

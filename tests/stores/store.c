@@ -1,5 +1,5 @@
 // A store offsite from the command line, for tests and measurements. The OFFSITE_ settings say which.
-//   put NAME FILE | get NAME FILE | head NAME | delete NAME | list PREFIX | probe | sweep SECONDS
+//   put NAME FILE | get NAME FILE | head NAME | delete NAME | list PREFIX | probe | sweep SECONDS | archive NAME | thaw NAME DAYS
 //   put-all FOLDER THREADS | get-all FOLDER THREADS    the files of a folder, several at a time
 // "--retry" first: with tries again, whose pauses are short. Prints OK or the status and the message; exits with 0 or 1.
 #include <dirent.h>
@@ -51,6 +51,17 @@ static mos_status get(mos_store *store, const char *name, const char *path, stru
     return status == MOS_OK
                ? mos_store_get_file(store, name, to, object.checksum != MOS_STORE_CHECKSUM_NONE ? object.sha256 : NULL, NULL, error)
                : status;
+}
+
+// Bytes, state, and the provider's own word for the class.
+static mos_status head(mos_store *store, const char *name, struct mos_error *error) {
+    static const char *const states[] = {[MOS_STORE_READY] = "ready", [MOS_STORE_ARCHIVED] = "archived", [MOS_STORE_THAWING] = "thawing"};
+    struct mos_store_object object;
+    mos_status status = mos_store_head(store, name, &object, NULL, error);
+    if (status == MOS_OK) {
+        printf("%lld %s %s\n", (long long)object.size_bytes, states[object.state], object.storage_class);
+    }
+    return status;
 }
 
 static mos_status list(mos_store *store, const char *prefix, struct mos_error *error) {
@@ -131,7 +142,6 @@ static mos_status transfer_all(mos_store *store, const char *folder, int count, 
 }
 
 static mos_status run(mos_store *store, int count, char **words, struct mos_error *error) {
-    struct mos_store_object object;
     const char *verb = words[0];
     if (strcmp(verb, "put") == 0 && count == 3) {
         return put(store, words[1], words[2], error);
@@ -146,7 +156,13 @@ static mos_status run(mos_store *store, int count, char **words, struct mos_erro
         return transfer_all(store, words[1], atoi(words[2]), false, error);
     }
     if (strcmp(verb, "head") == 0 && count == 2) {
-        return mos_store_head(store, words[1], &object, NULL, error);
+        return head(store, words[1], error);
+    }
+    if (strcmp(verb, "archive") == 0 && count == 2) {
+        return mos_store_archive(store, words[1], NULL, error);
+    }
+    if (strcmp(verb, "thaw") == 0 && count == 3) {
+        return mos_store_thaw(store, words[1], atoi(words[2]), NULL, error);
     }
     if (strcmp(verb, "delete") == 0 && count == 2) {
         return mos_store_delete(store, words[1], NULL, error);

@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -96,6 +97,20 @@ class S3(Program):
             "OFFSITE_ENDPOINT": f"http://127.0.0.1:{port or self.port}",
             "AWS_ACCESS_KEY_ID": self.ACCESS, "AWS_SECRET_ACCESS_KEY": self.SECRET,
         }  # fmt: skip
+
+
+class Moto(Program):
+    """moto: knows the storage classes of S3 and what an archived object does, which versitygw does not, and checks no signatures."""
+
+    ACCESS, SECRET = S3.ACCESS, S3.SECRET
+    settings = S3.settings
+    client = S3.client
+
+    def __init__(self, home):
+        self.home = Path(home)
+        self.port = free_port()
+        self.start([Path(sys.executable).parent / "moto_server", "-H", "127.0.0.1", "-p", str(self.port)], lambda: answers(self.port, "/moto-api/"))
+        self.client().create_bucket(Bucket="backups", CreateBucketConfiguration={"LocationConstraint": REGION})
 
 
 class Door:

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"log"
 	"log/slog"
 	"net"
@@ -27,6 +28,7 @@ const (
 	headerTimeout = 10 * time.Second
 	idleTimeout   = 2 * time.Minute
 	grace         = 10 * time.Second
+	healthTimeout = 5 * time.Second
 	// The handler answers what is larger than its own limit; this one only protects the library.
 	headerLimitBytes = 64 << 10
 )
@@ -52,15 +54,46 @@ func answer(arguments []string) int {
 	case len(arguments) == 1 && arguments[0] == "--version":
 		fmt.Println("mosaajii-gateway " + version)
 		return 0
+	case len(arguments) == 1 && arguments[0] == "--health":
+		s, err := settings.Load(os.Environ())
+		if err == nil {
+			err = healthy(s)
+		}
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "mosaajii-gateway: %v\n", err)
+			return 1
+		}
+		return 0
 	case len(arguments) == 1 && (arguments[0] == "--help" || arguments[0] == "-h"):
-		fmt.Print("Usage: mosaajii-gateway [--help | --version]\n\n" +
-			"Serves the dashboard and the REST API of mosaajii-server over HTTP, documented at /api/docs. Settings come from the environment:\n\n")
+		fmt.Print("Usage: mosaajii-gateway [--help | --version | --health]\n\n" +
+			"Serves the dashboard and the REST API of mosaajii-server over HTTP, documented at /api/docs. Settings come from the environment.\n" +
+			"--health asks the one that runs here with the same settings whether it and the server behind it take calls.\n\n")
 		settings.Describe(os.Stdout)
 		return 0
 	default:
-		fmt.Fprintf(os.Stderr, "mosaajii-gateway: %q is no argument of this program; allowed are --help and --version\n", strings.Join(arguments, " "))
+		fmt.Fprintf(os.Stderr, "mosaajii-gateway: %q is no argument of this program; allowed are --help, --version and --health\n", strings.Join(arguments, " "))
 		return 2
 	}
+}
+
+// healthy asks the gateway that listens with these settings. It shows that one nothing that is secret, and its certificate may be for
+// another name than the address it listens on, so the certificate is not looked at.
+func healthy(s *settings.Settings) error {
+	scheme := "http"
+	if s.TLSCert != "" {
+		scheme = "https"
+	}
+	client := &http.Client{Timeout: healthTimeout, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	answer, err := client.Get(scheme + "://" + s.Listen + "/readyz")
+	if err != nil {
+		return fmt.Errorf("no gateway answers at %s: %w", s.Listen, err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		said, _ := io.ReadAll(io.LimitReader(answer.Body, 1<<10))
+		return fmt.Errorf("not ready: %s", strings.TrimSpace(string(said)))
+	}
+	return nil
 }
 
 // newLogger writes one line an event to standard error, in the form of the project's other programs.

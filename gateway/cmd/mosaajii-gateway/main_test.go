@@ -140,6 +140,8 @@ func TestArgumentsAndSettings(t *testing.T) {
 		{[]string{"--version"}, nil, 0, "mosaajii-gateway "},
 		{[]string{"--help"}, nil, 0, "MOSAAJII_GATEWAY_LISTEN (127.0.0.1:8080)"},
 		{[]string{"--port", "1"}, nil, 2, "is no argument of this program"},
+		{[]string{"--health"}, []string{"MOSAAJII_GATEWAY_LISTEN=127.0.0.1:1"}, 1, "no gateway answers at 127.0.0.1:1"},
+		{[]string{"--health"}, []string{"MOSAAJII_GATEWAY_LISTEN=nonsense"}, 1, "allowed is host:port"},
 		{nil, []string{"MOSAAJII_GATEWAY_LISTEN=0.0.0.0:0"}, 2, "which is not loopback"},
 		{nil, []string{"MOSAAJII_TYPO=1"}, 2, "MOSAAJII_TYPO is no setting of this program"},
 		{nil, []string{"MOSAAJII_TLS_CLIENT_CA=/does/not/exist"}, 1, "MOSAAJII_TLS_CLIENT_CA cannot be read"},
@@ -252,6 +254,11 @@ func TestTLSOnBothSides(t *testing.T) {
 		address, stop := start(t, c.environment...)
 		if status := get(address); status != c.status {
 			t.Errorf("%v: %d, not %d", c.environment[3:], status, c.status)
+		}
+		// A probe with the same settings, and what one would tell it.
+		probe := command(t, []string{"--health"}, append(c.environment, "MOSAAJII_GATEWAY_LISTEN="+address)...)
+		if said, err := probe.CombinedOutput(); (err == nil) != (c.status == 200) || err != nil && !bytes.Contains(said, []byte("cannot be reached")) {
+			t.Errorf("%v: the probe said %v: %s", c.environment[3:], err, said)
 		}
 		client.CloseIdleConnections()
 		if err = stop(); err != nil {

@@ -92,8 +92,8 @@ static mos_status put_token(mos_catalog_session *session, void *argument, struct
     return status == MOS_OK ? mos_catalog_note_change(session, error) : status;
 }
 
-mos_status mos_access_create_token(mos_access *access, struct mos_token *token, mos_arena *arena, const char **out_secret,
-                                   struct mos_error *error) {
+static mos_status create_token(mos_access *access, struct mos_token *token, mos_catalog_change put, mos_arena *arena,
+                               const char **out_secret, struct mos_error *error) {
     unsigned char random[SECRET_BYTES];
     char secret[SECRET_TEXT + 1];
     char id[MOS_ID_TEXT_BYTES];
@@ -107,7 +107,30 @@ mos_status mos_access_create_token(mos_access *access, struct mos_token *token, 
     *out_secret = mos_arena_strdup(arena, secret);
     sodium_memzero(random, sizeof(random));
     sodium_memzero(secret, sizeof(secret));
-    return mos_catalog_write(access->catalog, put_token, token, error);
+    return mos_catalog_write(access->catalog, put, token, error);
+}
+
+static mos_status put_named_token(mos_catalog_session *session, void *argument, struct mos_error *error) {
+    // As the trail calls who is nobody's token.
+    static const char *const own[] = {"system", "retention", "unknown"};
+    const struct mos_token *token = argument;
+    bool taken = false;
+    for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+        if (strcasecmp(token->name, own[i]) == 0) {
+            return mos_fail_field(error, "name", "name must not be %s: the server calls itself so in the audit trail", own[i]);
+        }
+    }
+    mos_status status = mos_catalog_has_token_named(session, token->name, token->created_at_unix_ns, &taken, error);
+    if (status != MOS_OK || taken) {
+        return taken ? mos_fail(error, MOS_ALREADY_EXISTS, "a token with the name \"%s\" is valid; names tell callers apart", token->name)
+                     : status;
+    }
+    return put_token(session, argument, error);
+}
+
+mos_status mos_access_create_token(mos_access *access, struct mos_token *token, mos_arena *arena, const char **out_secret,
+                                   struct mos_error *error) {
+    return create_token(access, token, put_named_token, arena, out_secret, error);
 }
 
 struct revocation {
@@ -158,7 +181,7 @@ static mos_status make_admin(mos_access *access, const char *name, const char *t
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     struct mos_token token = {.name = name, .role = MOS_ROLE_ADMIN, .rights = ""};
     const char *secret;
-    mos_status status = mos_access_create_token(access, &token, arena, &secret, error);
+    mos_status status = create_token(access, &token, put_token, arena, &secret, error);
     if (status != MOS_OK) {
         return status;
     }
@@ -166,6 +189,9 @@ static mos_status make_admin(mos_access *access, const char *name, const char *t
     if (status != MOS_OK) {
         // A token that nobody knows must not keep the next start from making another.
         mos_access_revoke_token(access, token.id, arena, &token, NULL);
+    } else if (access->trail) {
+        const struct mos_audit_detail details[] = {{"name", name}, {"role", mos_role_word(MOS_ROLE_ADMIN)}, {"file", token_file}};
+        mos_trail_note(access->trail, "Token.Make", token.id, MOS_OK, details, sizeof(details) / sizeof(details[0]));
     }
     return status;
 }
@@ -249,7 +275,12 @@ static mos_status identify_token(mos_access *access, const char *secret, size_t 
         snprintf(use.id, sizeof(use.id), "%s", token.id);
         mos_catalog_write_later(access->catalog, note_use, &use, sizeof(use));
     }
-    *out = (struct mos_identity){.kind = MOS_BY_TOKEN, .name = token.name, .role = token.role, .rights = token.rights};
+    *out = (struct mos_identity){.kind = MOS_BY_TOKEN,
+                                 .name = token.name,
+                                 .role = token.role,
+                                 .rights = token.rights,
+                                 .token_id = token.id,
+                                 .made_at_unix_ns = token.created_at_unix_ns};
     return MOS_OK;
 }
 
@@ -274,7 +305,7 @@ mos_status mos_access_identify(mos_access *access, const char *authorization, mo
     struct mos_jwt jwt;
     mos_status status = mos_jwt_verify(token, size_bytes, access->jwt_secret, mos_now_unix_ns(), arena, &jwt, error);
     if (status == MOS_OK) {
-        *out = (struct mos_identity){.kind = MOS_BY_JWT, .name = jwt.user_id, .role = jwt.role, .rights = ""};
+        *out = (struct mos_identity){.kind = MOS_BY_JWT, .name = jwt.user_id, .role = jwt.role, .rights = "", .token_id = ""};
     }
     return status;
 }
@@ -283,6 +314,7 @@ mos_status mos_access_identify(mos_access *access, const char *authorization, mo
 static bool identify_certificate(mos_access *access, struct mos_call *call, struct mos_identity *out) {
     const char *name = mos_call_peer_subject(call);
     out->kind = MOS_BY_CERTIFICATE;
+    out->token_id = "";
     for (size_t i = 0; name; name = mos_call_peer_san(call, i++)) {
         if (mos_certificates_find(access->certificates, name, &out->role, &out->rights)) {
             out->name = name;
@@ -344,14 +376,16 @@ static mos_status begin(struct mos_call *call, void *user) {
     return MOS_OK;
 }
 
-static mos_status need_second_person(struct mos_call *call, const ProtobufCMessage *request, void *user) {
-    mos_access *access = user;
-    const struct mos_right *right = mos_right_find(mos_call_path(call));
-    if (!access->second_person_ns || !right || !right->second_person) {
-        return MOS_OK;
-    }
-    return mos_second_person(access->catalog, mos_call_path(call), mos_call_resource(call, request), mos_call_caller_name(call),
-                             access->second_person_ns, mos_call_error(call));
+bool mos_access_may(struct mos_call *call, const char *path) {
+    const struct mos_identity *identity = mos_call_caller(call);
+    const struct mos_right *right = mos_right_find(path);
+    return identity && right && mos_right_allows(right, identity->kind, identity->role, identity->rights);
 }
 
-const struct mos_rpc_interceptor mos_access_interceptor = {.begin = begin, .request = need_second_person};
+mos_status mos_access_need_second(mos_access *access, struct mos_call *call, const char *resource) {
+    return access->second_person_ns ? mos_second_person(access->catalog, mos_call_path(call), resource, mos_call_caller_name(call),
+                                                        access->second_person_ns, mos_call_error(call))
+                                    : MOS_OK;
+}
+
+const struct mos_rpc_interceptor mos_access_interceptor = {.begin = begin};

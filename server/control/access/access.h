@@ -23,6 +23,9 @@ struct mos_identity {
     enum mos_role role;
     // Rights beside the role, comma separated.
     const char *rights;
+    // Of a token of ours: its id ("" for others), and when it was made (0).
+    const char *token_id;
+    int64_t made_at_unix_ns;
 };
 
 mos_catalog *mos_access_catalog(mos_access *access);
@@ -53,6 +56,8 @@ mos_status mos_access_ensure_admin(mos_access *access, const char *token_file, b
 mos_status mos_access_recover_admin(mos_access *access, const char *token_file, bool *out_made, struct mos_error *error);
 
 // A new token of this name, role and rights; its id, times and hash are filled in. *out_secret, in the arena, is never to be had again.
+// MOS_ALREADY_EXISTS where a token that is valid has the name, MOS_INVALID_ARGUMENT, field name, where the server calls itself so in the
+// trail: one name there is one caller.
 mos_status mos_access_create_token(mos_access *access, struct mos_token *token, mos_arena *arena, const char **out_secret,
                                    struct mos_error *error);
 // No error where it is revoked already. The row is made in the arena.
@@ -63,13 +68,20 @@ mos_status mos_access_revoke_token(mos_access *access, const char *id, mos_arena
 mos_status mos_access_identify(mos_access *access, const char *authorization, mos_arena *arena, struct mos_identity *out,
                                struct mos_error *error);
 
-// Confirms what another caller asked for. MOS_PERMISSION_DENIED: the same caller's own, MOS_FAILED_PRECONDITION: too late or done already.
-mos_status mos_access_confirm(mos_access *access, const char *id, const char *caller, mos_arena *arena, struct mos_confirmation *out,
-                              struct mos_error *error);
+// Confirms what another caller asked for. MOS_PERMISSION_DENIED: the same caller's own, or by a token younger than the request, which who
+// asked may have made for it; MOS_FAILED_PRECONDITION: too late or done already.
+mos_status mos_access_confirm(mos_access *access, const char *id, const struct mos_identity *caller, mos_arena *arena,
+                              struct mos_confirmation *out, struct mos_error *error);
+
+// Whether the caller of this call may call the other method too: for handlers that do by another way what that does.
+bool mos_access_may(struct mos_call *call, const char *path);
+// For handlers of methods that the table of rights.h marks: as the last thing before they act, when they know that it can be done, so that
+// nobody is asked to confirm what cannot. MOS_FAILED_PRECONDITION until another caller has confirmed exactly this `resource`; MOS_OK
+// where this server needs no second person.
+mos_status mos_access_need_second(mos_access *access, struct mos_call *call, const char *resource);
 
 // The user is the mos_access. Health and reflection pass without a token; of everything else UNAUTHENTICATED without a valid one, and
-// PERMISSION_DENIED without the right, by the table of rights.h. Where the table asks for a second person, FAILED_PRECONDITION until
-// another caller has confirmed. An address from which many attempts fail gets its refusals ever later.
+// PERMISSION_DENIED without the right, by the table of rights.h. An address from which many attempts fail gets its refusals ever later.
 extern const struct mos_rpc_interceptor mos_access_interceptor;
 
 #endif

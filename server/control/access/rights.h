@@ -32,7 +32,7 @@ struct mos_right {
     enum mos_call_effect effect;
     // Which kinds of callers may, as bits of mos_caller_kind.
     int kinds;
-    // With MOSAAJII_SECOND_PERSON another caller must confirm it.
+    // With MOSAAJII_SECOND_PERSON another caller must confirm it: its handler calls mos_access_need_second.
     bool second_person;
 };
 

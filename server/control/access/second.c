@@ -7,6 +7,8 @@
 #include "common/id.h"
 #include "control/access/access.h"
 
+enum { FORGET_DAYS = 30 };
+
 struct act {
     const char *action;
     const char *resource;
@@ -30,6 +32,7 @@ static mos_status ask_or_use(mos_catalog_session *session, void *argument, struc
         return status;
     }
     if (!known) {
+        status = mos_catalog_forget_confirmations(session, now_ns - FORGET_DAYS * INT64_C(86400) * MOS_NS_PER_SECOND, error);
         mos_id_new(act->id);
         found = (struct mos_confirmation){.id = act->id,
                                           .action = act->action,
@@ -44,7 +47,7 @@ static mos_status ask_or_use(mos_catalog_session *session, void *argument, struc
     act->expires_at_unix_ns = found.expires_at_unix_ns;
     act->confirmed = *found.confirmed_by != 0;
     found.used_at_unix_ns = act->confirmed ? now_ns : 0;
-    return mos_catalog_put_confirmation(session, &found, error);
+    return status == MOS_OK ? mos_catalog_put_confirmation(session, &found, error) : status;
 }
 
 mos_status mos_second_person(mos_catalog *catalog, const char *action, const char *resource, const char *caller, int64_t wait_ns,
@@ -63,7 +66,7 @@ mos_status mos_second_person(mos_catalog *catalog, const char *action, const cha
 
 struct agreement {
     const char *id;
-    const char *caller;
+    const struct mos_identity *caller;
     mos_arena *arena;
     struct mos_confirmation *out;
 };
@@ -81,15 +84,19 @@ static mos_status agree(mos_catalog_session *session, void *argument, struct mos
     if (found->expires_at_unix_ns <= mos_now_unix_ns()) {
         return mos_fail(error, MOS_FAILED_PRECONDITION, "the time to confirm it is over; it must be asked for again");
     }
-    if (strcmp(found->requested_by, agreement->caller) == 0) {
-        return mos_fail(error, MOS_PERMISSION_DENIED, "%s asked for it and cannot confirm it too", agreement->caller);
+    if (strcmp(found->requested_by, agreement->caller->name) == 0) {
+        return mos_fail(error, MOS_PERMISSION_DENIED, "%s asked for it and cannot confirm it too", agreement->caller->name);
     }
-    found->confirmed_by = agreement->caller;
+    if (agreement->caller->made_at_unix_ns > found->requested_at_unix_ns) {
+        return mos_fail(error, MOS_PERMISSION_DENIED,
+                        "the token %s was made after it was asked for; one that was there before must confirm it", agreement->caller->name);
+    }
+    found->confirmed_by = agreement->caller->name;
     return mos_catalog_put_confirmation(session, found, error);
 }
 
-mos_status mos_access_confirm(mos_access *access, const char *id, const char *caller, mos_arena *arena, struct mos_confirmation *out,
-                              struct mos_error *error) {
+mos_status mos_access_confirm(mos_access *access, const char *id, const struct mos_identity *caller, mos_arena *arena,
+                              struct mos_confirmation *out, struct mos_error *error) {
     struct agreement agreement = {id, caller, arena, out};
     return mos_catalog_write(mos_access_catalog(access), agree, &agreement, error);
 }

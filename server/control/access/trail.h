@@ -35,8 +35,8 @@ bool mos_trail_sign(void *trail, const uint8_t *data, size_t size_bytes, uint8_t
 
 mos_catalog *mos_trail_catalog(mos_trail *trail);
 
-// The user is the mos_trail. Records every call that changes something or reads secrets, and every refusal. Add it before the one that
-// refuses.
+// The user is the mos_trail. Records every call that changes something or reads secrets, and every refusal; what reads secrets before it
+// begins too, and MOS_UNAVAILABLE where that cannot be written. Add it before the one that refuses.
 extern const struct mos_rpc_interceptor mos_trail_interceptor;
 
 // The id that the request names, or else the one of what the call made; "" where there is none. `request` may be NULL.

@@ -135,6 +135,9 @@ static size_t details_of(struct mos_call *call, mos_status status, struct mos_au
     out[count++] = (struct mos_audit_detail){"requestId", mos_call_request_id(call)};
     if (identity) {
         out[count++] = (struct mos_audit_detail){"by", mos_caller_kind_word(identity->kind)};
+        if (*identity->token_id) {
+            out[count++] = (struct mos_audit_detail){"tokenId", identity->token_id};
+        }
     }
     if (status != MOS_OK) {
         out[count++] = (struct mos_audit_detail){"message", mos_call_error(call)->message};
@@ -154,25 +157,38 @@ static mos_status add(mos_catalog_session *session, void *argument, struct mos_e
     return mos_catalog_add_audit(session, argument, error);
 }
 
-static void end(struct mos_call *call, mos_status status, const struct mos_rpc_summary *summary, void *user) {
-    (void)summary;
-    mos_catalog *catalog = mos_trail_catalog(user);
+static mos_status record(struct mos_call *call, mos_trail *trail, mos_status status, const char *result, struct mos_error *error) {
     struct mos_audit_detail details[MOS_AUDIT_MOST_DETAILS];
-    if (!belongs(call, status)) {
-        return;
-    }
     const char *caller = mos_call_caller_name(call);
     struct mos_audit_entry entry = {.actor = caller ? caller : "unknown",
                                     .ip_address = mos_call_client(call),
                                     .action = action_of(call),
                                     .resource = mos_call_resource(call, mos_call_request(call)),
-                                    .result = mos_status_name(status),
+                                    .result = result,
                                     .details = details,
                                     .detail_count = details_of(call, status, details)};
+    return mos_catalog_write(mos_trail_catalog(trail), add, &entry, error);
+}
+
+// What is secret is not given before it stands in the trail that somebody asks for it: an answer cannot be taken back.
+static mos_status before_secrets(struct mos_call *call, const ProtobufCMessage *request, void *user) {
+    (void)request;
     struct mos_error error;
-    if (mos_catalog_write(catalog, add, &entry, &error) != MOS_OK) {
-        mos_log_error("an audit entry was lost", MOS_TEXT("action", entry.action), MOS_TEXT("reason", error.message));
+    const struct mos_right *right = mos_right_find(mos_call_path(call));
+    if (!right || right->effect != MOS_CALL_READS_SECRETS || record(call, user, MOS_OK, "BEGUN", &error) == MOS_OK) {
+        return MOS_OK;
+    }
+    mos_log_error("an audit entry could not be written", MOS_TEXT("action", action_of(call)), MOS_TEXT("reason", error.message));
+    return mos_fail(mos_call_error(call), MOS_UNAVAILABLE,
+                    "the audit trail cannot be written, and nothing secret is given without an entry there");
+}
+
+static void end(struct mos_call *call, mos_status status, const struct mos_rpc_summary *summary, void *user) {
+    (void)summary;
+    struct mos_error error;
+    if (belongs(call, status) && record(call, user, status, mos_status_name(status), &error) != MOS_OK) {
+        mos_log_error("an audit entry was lost", MOS_TEXT("action", action_of(call)), MOS_TEXT("reason", error.message));
     }
 }
 
-const struct mos_rpc_interceptor mos_trail_interceptor = {.end = end};
+const struct mos_rpc_interceptor mos_trail_interceptor = {.request = before_secrets, .end = end};

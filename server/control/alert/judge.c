@@ -8,6 +8,7 @@
 #include "control/alert/anomaly.h"
 #include "control/alert/monitor_internal.h"
 #include "control/catalog/retention.h"
+#include "control/job/facts.h"
 
 enum { MOST_LOOKED_AT = 300 };
 
@@ -189,9 +190,8 @@ struct history {
 };
 
 static const Mosaajii__Engine__V1__BackupInfo *info_of(const struct mos_backup *backup, mos_arena *arena) {
-    const Mosaajii__Engine__V1__BackupRecord *record =
-        mosaajii__engine__v1__backup_record__unpack(mos_arena_allocator(arena), backup->facts.size_bytes, backup->facts.data);
-    return record && record->info && record->info->statistics ? record->info : NULL;
+    const Mosaajii__Engine__V1__BackupInfo *info = mos_backup_info(&backup->facts, arena);
+    return info && info->statistics ? info : NULL;
 }
 
 static bool same_source(const Mosaajii__Engine__V1__BackupInfo *left, const Mosaajii__Engine__V1__BackupInfo *right) {

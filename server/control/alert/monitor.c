@@ -101,16 +101,33 @@ static mos_status take_ends(mos_catalog_session *session, void *argument, struct
     return mos_catalog_put_fact(session, cursor_name, cursor, error);
 }
 
+static mos_status read_cursor(mos_catalog_session *session, mos_arena *arena, int64_t *out, struct mos_error *error) {
+    const char *text;
+    mos_status status = mos_catalog_get_fact(session, cursor_name, arena, &text, error);
+    if (status == MOS_OK) {
+        *out = strtoll(text, NULL, 10);
+    }
+    return status;
+}
+
+mos_status mos_monitor_has_judged_all(mos_catalog_session *session, bool *out, struct mos_error *error) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    int64_t cursor;
+    bool ended = false;
+    mos_status status = read_cursor(session, arena, &cursor, error);
+    if (status == MOS_OK) {
+        status = mos_catalog_has_end_after(session, cursor, &ended, error);
+    }
+    *out = !ended;
+    return status;
+}
+
 static mos_status read_events(mos_monitor *monitor, mos_arena *arena, struct mos_event **out, size_t *out_count, struct mos_error *error) {
     MOS_CLEANUP_READ mos_catalog_session *session = NULL;
     mos_status status = mos_catalog_read_begin(monitor->catalog, &session, error);
     if (status == MOS_OK && !monitor->cursor_known) {
-        const char *text;
-        status = mos_catalog_get_fact(session, cursor_name, arena, &text, error);
-        if (status == MOS_OK) {
-            monitor->cursor = strtoll(text, NULL, 10);
-            monitor->cursor_known = true;
-        }
+        status = read_cursor(session, arena, &monitor->cursor, error);
+        monitor->cursor_known = status == MOS_OK;
     }
     return status == MOS_OK ? mos_catalog_list_events(session, NULL, NULL, monitor->cursor, EVENTS_AT_ONCE, arena, out, out_count, error)
                             : status;

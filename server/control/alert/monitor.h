@@ -59,6 +59,9 @@ int64_t mos_monitor_objective(const mos_monitor *monitor, mos_catalog_session *s
 mos_status mos_monitor_newest_good(mos_catalog_session *session, enum mos_backup_type type, mos_arena *arena, int64_t *out_unix_ns,
                                    const char **out_id, struct mos_error *error);
 
+// Whether all backups that have ended were judged by what the monitor follows: false for a moment after each end, and after a start.
+mos_status mos_monitor_has_judged_all(mos_catalog_session *session, bool *out, struct mos_error *error);
+
 // As part of a change: somebody has looked. Takes a backup out of quarantine and resolves the alert that told of it.
 mos_status mos_monitor_lift_quarantine(mos_catalog_session *session, const char *backup_id, struct mos_error *error);
 

@@ -25,8 +25,7 @@ static const char began_name[] = "monitor.began";
 // ---- Recovery points ----
 
 static bool protects(enum mos_backup_type taken, enum mos_backup_type source) {
-    bool all = taken == MOS_BACKUP_FULL || taken == MOS_BACKUP_INCREMENTAL || taken == MOS_BACKUP_DIFFERENTIAL;
-    return all || taken == source;
+    return mos_backup_type_of_all(taken) || taken == source;
 }
 
 // Minutes between its runs, as they were; 0 where there were too few.

@@ -245,6 +245,8 @@ static bool take_hex(const struct mos_json *json, const char *name, uint8_t *out
     return text && mos_hex_decode(text, out, size_bytes);
 }
 
+enum { ENTRY_MEMBERS = 10, CHECKPOINT_MEMBERS = 5 };
+
 static bool take_entry(const struct mos_json *json, mos_arena *arena, struct mos_audit_entry *out) {
     const char *const names[] = {"time", "actor", "ipAddress", "action", "resource", "result"};
     const char **const texts[] = {&out->time, &out->actor, &out->ip_address, &out->action, &out->resource, &out->result};
@@ -271,7 +273,15 @@ bool mos_audit_parse_line(const char *line, size_t size_bytes, mos_arena *arena,
     *out = (struct mos_audit_line){0};
     const struct mos_json *json = mos_json_parse(arena, line, size_bytes);
     out->is_checkpoint = mos_json_member(json, "checkpoint") != NULL;
-    return out->is_checkpoint ? take_checkpoint(json, &out->checkpoint) : take_entry(json, arena, &out->entry);
+    if (!(out->is_checkpoint ? take_checkpoint(json, &out->checkpoint) : take_entry(json, arena, &out->entry))) {
+        return false;
+    }
+    // A member more would stand in the trail without being vouched for.
+    size_t members = 0;
+    for (const struct mos_json *member = json->first; member; member = member->next) {
+        members++;
+    }
+    return members == (out->is_checkpoint ? CHECKPOINT_MEMBERS : ENTRY_MEMBERS);
 }
 
 // ---- Verification ----

@@ -28,8 +28,8 @@ void mos_catalog_close(mos_catalog *catalog);
 // A consistent view of what was committed up to now. Blocks while too many are being read at a time. Keep it short; end it on the same
 // thread.
 mos_status mos_catalog_read_begin(mos_catalog *catalog, mos_catalog_session **out, struct mos_error *error);
-// The same for those who are woken all at once, as watchers are: they take turns, two at a time, so that a call that comes alone waits
-// behind two of them and not behind a hundred.
+// The same for those who are woken all at once, as watchers are when what they watch ends: they take turns, two at a time, so that a call
+// that comes alone waits behind two of them and not behind a hundred.
 mos_status mos_catalog_read_begin_in_crowd(mos_catalog *catalog, mos_catalog_session **out, struct mos_error *error);
 // NULL is fine.
 void mos_catalog_read_end(mos_catalog_session *session);

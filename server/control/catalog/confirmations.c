@@ -76,6 +76,16 @@ mos_status mos_catalog_find_confirmation(mos_catalog_session *session, const cha
     return take_one(&sql, arena, out, out_found, error);
 }
 
+mos_status mos_catalog_forget_confirmations(mos_catalog_session *session, int64_t before_unix_ns, struct mos_error *error) {
+    MOS_CLEANUP_SQL struct mos_sql sql;
+    mos_status status = mos_sql_begin(&sql, session, "DELETE FROM confirmations WHERE expires_at_ns < ?", error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    mos_sql_bind_number(&sql, before_unix_ns);
+    return mos_sql_finish(&sql, error);
+}
+
 mos_status mos_catalog_list_confirmations(mos_catalog_session *session, int limit, mos_arena *arena, struct mos_confirmation **out,
                                           size_t *out_count, struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;

@@ -30,6 +30,8 @@ mos_status mos_catalog_get_confirmation(mos_catalog_session *session, const char
 mos_status mos_catalog_find_confirmation(mos_catalog_session *session, const char *action, const char *resource, const char *requested_by,
                                          int64_t now_unix_ns, mos_arena *arena, struct mos_confirmation *out, bool *out_found,
                                          struct mos_error *error);
+// Removes those that were over at that time, used or not: the trail has them.
+mos_status mos_catalog_forget_confirmations(mos_catalog_session *session, int64_t before_unix_ns, struct mos_error *error);
 // Newest first, `limit` at most.
 mos_status mos_catalog_list_confirmations(mos_catalog_session *session, int limit, mos_arena *arena, struct mos_confirmation **out,
                                           size_t *out_count, struct mos_error *error);

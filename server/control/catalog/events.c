@@ -116,6 +116,17 @@ mos_status mos_catalog_list_events(mos_catalog_session *session, const char *job
     return status;
 }
 
+mos_status mos_catalog_has_end_after(mos_catalog_session *session, int64_t after_sequence, bool *out, struct mos_error *error) {
+    MOS_CLEANUP_SQL struct mos_sql sql;
+    mos_status status = mos_sql_begin(&sql, session, "SELECT 1 FROM events WHERE sequence > ? AND kind = ? LIMIT 1", error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    mos_sql_bind_number(&sql, after_sequence);
+    mos_sql_bind_text(&sql, mos_event_kind_word(MOS_EVENT_FINISHED));
+    return mos_sql_step(&sql, out, error);
+}
+
 mos_status mos_catalog_thin_events(mos_catalog_session *session, const char *job_id, struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;
     mos_status status = mos_sql_begin(&sql, session,

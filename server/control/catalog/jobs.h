@@ -79,6 +79,8 @@ mos_status mos_catalog_take_sequence(mos_catalog_session *session, int64_t *out,
 // Events after `after_sequence` in order, `limit` at most: those of a job; where job_id is NULL, of a backup; where both are, of all.
 mos_status mos_catalog_list_events(mos_catalog_session *session, const char *job_id, const char *backup_id, int64_t after_sequence,
                                    int limit, mos_arena *arena, struct mos_event **out, size_t *out_count, struct mos_error *error);
+// Whether any job has ended after that event.
+mos_status mos_catalog_has_end_after(mos_catalog_session *session, int64_t after_sequence, bool *out, struct mos_error *error);
 // Of a job that has ended: removes all its progress events but the last.
 mos_status mos_catalog_thin_events(mos_catalog_session *session, const char *job_id, struct mos_error *error);
 

@@ -233,6 +233,25 @@ mos_status mos_catalog_list_copies(mos_catalog_session *session, const struct mo
     return copies ? status : too_large(error);
 }
 
+mos_status mos_catalog_places_of(mos_catalog_session *session, const char *backup_id, mos_arena *arena, const char **out,
+                                 struct mos_error *error) {
+    MOS_CLEANUP_SQL struct mos_sql sql;
+    bool row;
+    mos_status status = mos_sql_begin(&sql, session,
+                                      "SELECT coalesce(group_concat(place, ', '), '') FROM (SELECT DISTINCT place FROM offsite_copies "
+                                      "WHERE backup_id = ? AND status IN ('COMPLETED', 'ARCHIVED') ORDER BY place)",
+                                      error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    mos_sql_bind_text(&sql, backup_id);
+    status = mos_sql_step(&sql, &row, error);
+    if (status == MOS_OK) {
+        *out = mos_sql_take_text(&sql, arena);
+    }
+    return status;
+}
+
 mos_status mos_catalog_each_copy(mos_catalog_session *session, const char *place,
                                  bool (*visit)(const struct mos_copy *copy, void *argument), void *argument, struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;

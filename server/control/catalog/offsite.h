@@ -91,6 +91,10 @@ mos_status mos_catalog_list_copies(mos_catalog_session *session, const struct mo
 // Calls `visit` for all copies at the place (NULL: at all places) that are not deleted, oldest first, until it returns false.
 mos_status mos_catalog_each_copy(mos_catalog_session *session, const char *place,
                                  bool (*visit)(const struct mos_copy *copy, void *argument), void *argument, struct mos_error *error);
+// The places, comma separated, where a whole copy of the backup lies: with its own wrapped key, so that it can still be opened. "" where
+// there is none.
+mos_status mos_catalog_places_of(mos_catalog_session *session, const char *backup_id, mos_arena *arena, const char **out,
+                                 struct mos_error *error);
 // The copy at the place that is to be worked on next: waiting, cut off or begun, and due. *out_found is false where there is none; then
 // *out_next_unix_ns is when the next one is, 0 where none waits.
 mos_status mos_catalog_due_copy(mos_catalog_session *session, const char *place, int64_t now_unix_ns, mos_arena *arena,

@@ -5,6 +5,9 @@
 #include "control/catalog/sql.h"
 
 #define PLAN_COLUMNS "id, priority, status, created_at_ns, content"
+#define TESTING                                                                                                                            \
+    "EXISTS(SELECT 1 FROM recovery_runs WHERE recovery_runs.plan_id = recovery_plans.id AND recovery_runs.test = 1 "                       \
+    "AND recovery_runs.active = 1)"
 #define RUN_COLUMNS "id, plan_id, test, hidden, status, active, created_at_ns, content, report"
 
 static mos_status too_large(struct mos_error *error) {
@@ -34,6 +37,7 @@ static mos_status take_plan(struct mos_sql *sql, mos_arena *arena, struct mos_re
     out->status = (int)mos_sql_take_number(sql);
     out->created_at_unix_ns = mos_sql_take_number(sql);
     out->content = mos_sql_take_blob(sql, arena);
+    out->testing = mos_sql_take_number(sql) != 0;
     return sql->failed ? too_large(error) : MOS_OK;
 }
 
@@ -41,7 +45,7 @@ mos_status mos_catalog_get_plan(mos_catalog_session *session, const char *id, mo
                                 struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;
     bool row = false;
-    mos_status status = mos_sql_begin(&sql, session, "SELECT " PLAN_COLUMNS " FROM recovery_plans WHERE id = ?", error);
+    mos_status status = mos_sql_begin(&sql, session, "SELECT " PLAN_COLUMNS ", " TESTING " FROM recovery_plans WHERE id = ?", error);
     if (status == MOS_OK) {
         mos_sql_bind_text(&sql, id);
         status = mos_sql_step(&sql, &row, error);
@@ -83,8 +87,9 @@ mos_status mos_catalog_list_plans(mos_catalog_session *session, int priority, in
     mos_status status = open_page(list, &filters, page, &place, &size, error);
     if (status == MOS_OK) {
         status = mos_sql_begin(&sql, session,
-                               "SELECT " PLAN_COLUMNS " FROM recovery_plans WHERE (created_at_ns, id) < (?1, ?2) AND ?3 IN (0, priority) "
-                               "AND ?4 IN (0, status) ORDER BY created_at_ns DESC, id DESC LIMIT ?5",
+                               "SELECT " PLAN_COLUMNS ", " TESTING
+                               " FROM recovery_plans WHERE (created_at_ns, id) < (?1, ?2) AND ?3 IN (0, priority) "
+                               "AND ?4 IN (0, CASE WHEN " TESTING " THEN ?6 ELSE status END) ORDER BY created_at_ns DESC, id DESC LIMIT ?5",
                                error);
     }
     if (status != MOS_OK) {
@@ -95,6 +100,7 @@ mos_status mos_catalog_list_plans(mos_catalog_session *session, int priority, in
     mos_sql_bind_number(&sql, priority);
     mos_sql_bind_number(&sql, wanted);
     mos_sql_bind_number(&sql, size + 1);
+    mos_sql_bind_number(&sql, MOS_PLAN_STATUS_TESTING);
     struct mos_recovery_plan *plans = mos_arena_array(arena, struct mos_recovery_plan, (size_t)size);
     size_t count = 0;
     bool row = false;
@@ -307,4 +313,18 @@ mos_status mos_catalog_next_journal(mos_catalog_session *session, const char *ru
     *out = entries;
     *out_count = count;
     return status == MOS_OK && sql.failed ? too_large(error) : status;
+}
+
+mos_status mos_catalog_thin_journal(mos_catalog_session *session, const char *run_id, int kind, struct mos_error *error) {
+    MOS_CLEANUP_SQL struct mos_sql sql;
+    mos_status status = mos_sql_begin(&sql, session,
+                                      "DELETE FROM recovery_journal WHERE run_id = ?1 AND kind = ?2 AND sequence < "
+                                      "(SELECT max(sequence) FROM recovery_journal WHERE run_id = ?1 AND kind = ?2)",
+                                      error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    mos_sql_bind_text(&sql, run_id);
+    mos_sql_bind_number(&sql, kind);
+    return mos_sql_finish(&sql, error);
 }

@@ -13,7 +13,12 @@ struct mos_recovery_plan {
     int status;
     int64_t created_at_unix_ns;
     struct mos_blob content;
+    // A test of it has not ended. Read only.
+    bool testing;
 };
+
+// The status of a plan while it is tested; it is never written.
+enum { MOS_PLAN_STATUS_TESTING = 3 };
 
 // Inserts it or replaces all of it.
 mos_status mos_catalog_put_plan(mos_catalog_session *session, const struct mos_recovery_plan *plan, struct mos_error *error);
@@ -22,7 +27,7 @@ mos_status mos_catalog_get_plan(mos_catalog_session *session, const char *id, mo
                                 struct mos_error *error);
 // Its runs stay. MOS_NOT_FOUND likewise.
 mos_status mos_catalog_remove_plan(mos_catalog_session *session, const char *id, struct mos_error *error);
-// `priority` and `status` 0: any.
+// `priority` and `status` 0: any. A plan that is being tested is in no other status.
 mos_status mos_catalog_list_plans(mos_catalog_session *session, int priority, int status, const struct mos_page *page, mos_arena *arena,
                                   struct mos_recovery_plan **out, size_t *out_count, const char **out_next_token, struct mos_error *error);
 
@@ -76,5 +81,7 @@ mos_status mos_catalog_add_journal(mos_catalog_session *session, struct mos_jour
 // Those of a run after `after_sequence`, in order, `limit` at most; `kind` 0: any.
 mos_status mos_catalog_next_journal(mos_catalog_session *session, const char *run_id, int kind, int64_t after_sequence, int limit,
                                     mos_arena *arena, struct mos_journal_entry **out, size_t *out_count, struct mos_error *error);
+// Of a run that has ended: its entries of a kind that only show the way, but for the last.
+mos_status mos_catalog_thin_journal(mos_catalog_session *session, const char *run_id, int kind, struct mos_error *error);
 
 #endif

@@ -125,3 +125,16 @@ mos_status mos_catalog_count_admins(mos_catalog_session *session, int64_t now_un
     mos_sql_bind_number(&sql, now_unix_ns);
     return mos_sql_number(&sql, out_count, error);
 }
+
+mos_status mos_catalog_has_token_named(mos_catalog_session *session, const char *name, int64_t now_unix_ns, bool *out,
+                                       struct mos_error *error) {
+    MOS_CLEANUP_SQL struct mos_sql sql;
+    mos_status status = mos_sql_begin(
+        &sql, session, "SELECT 1 FROM tokens WHERE name = ? AND revoked_at_ns = 0 AND (expires_at_ns = 0 OR expires_at_ns > ?)", error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    mos_sql_bind_text(&sql, name);
+    mos_sql_bind_number(&sql, now_unix_ns);
+    return mos_sql_step(&sql, out, error);
+}

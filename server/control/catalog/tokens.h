@@ -33,6 +33,9 @@ mos_status mos_catalog_find_token(mos_catalog_session *session, const uint8_t ha
                                   struct mos_token *out, bool *out_found, struct mos_error *error);
 mos_status mos_catalog_list_tokens(mos_catalog_session *session, const struct mos_page *page, mos_arena *arena, struct mos_token **out,
                                    size_t *out_count, const char **out_next_token, struct mos_error *error);
+// Whether one that is neither revoked nor expired at the given time has this name.
+mos_status mos_catalog_has_token_named(mos_catalog_session *session, const char *name, int64_t now_unix_ns, bool *out,
+                                       struct mos_error *error);
 // Admin tokens that are neither revoked nor expired at the given time.
 mos_status mos_catalog_count_admins(mos_catalog_session *session, int64_t now_unix_ns, int64_t *out_count, struct mos_error *error);
 

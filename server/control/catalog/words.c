@@ -33,6 +33,10 @@ static const char *const severities[] = {"", "INFO", "WARNING", "ERROR", "CRITIC
 static const char *const alert_event_kinds[] = {"", "RAISED", "REPEATED", "ACKNOWLEDGED", "RESOLVED"};
 static const char *const roles[] = {"", "VIEWER", "OPERATOR", "ADMIN"};
 
+bool mos_backup_type_of_all(enum mos_backup_type type) {
+    return type == MOS_BACKUP_FULL || type == MOS_BACKUP_INCREMENTAL || type == MOS_BACKUP_DIFFERENTIAL;
+}
+
 static const char *word_of(const char *const *words, size_t count, int number) {
     return number >= 0 && (size_t)number < count ? words[number] : "";
 }

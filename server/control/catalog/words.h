@@ -13,6 +13,9 @@ enum mos_backup_type {
     MOS_BACKUP_CONFIGURATION,
 };
 
+// All that is backed up, whatever it is compared with.
+bool mos_backup_type_of_all(enum mos_backup_type type);
+
 enum mos_backup_status {
     MOS_BACKUP_PENDING = 1,
     MOS_BACKUP_IN_PROGRESS,

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "common/clock.h"
-#include "control/catalog/jobs.h"
+#include "control/catalog/backups.h"
 #include "control/dr/internal.h"
 
 // ---- For all ----
@@ -47,13 +47,13 @@ static mos_status save_run(struct attempt *attempt, struct mos_error *error) {
     return run_save(attempt->recovery, attempt->run, error);
 }
 
-mos_status attempt_note_job(struct attempt *attempt, const char *job_id, const char *backup_id, int64_t created_at_unix_ns,
-                            struct mos_error *error) {
+mos_status attempt_note_job(struct attempt *attempt, const char *job_id, const struct mos_backup *backup, struct mos_error *error) {
     pthread_mutex_lock(&attempt->recovery->mutex);
     step_state *state = attempt->run->state->steps[attempt->index];
     state->job_id = mos_arena_strdup(attempt->run->arena, job_id);
-    state->backup_id = mos_arena_strdup(attempt->run->arena, backup_id);
-    state->backup_created_at_unix_ns = created_at_unix_ns;
+    state->backup_id = mos_arena_strdup(attempt->run->arena, backup->id);
+    state->backup_type = (char *)mos_backup_type_word((int)backup->type);
+    state->backup_created_at_unix_ns = backup->created_at_unix_ns;
     mos_status status = save_run(attempt, error);
     pthread_mutex_unlock(&attempt->recovery->mutex);
     return status;

@@ -10,62 +10,9 @@
 #include "control/catalog/backups.h"
 #include "control/catalog/jobs.h"
 #include "control/dr/internal.h"
+#include "control/job/facts.h"
 
 enum { PROGRESS_EVERY_MS = 1000 };
-
-typedef const Mosaajii__Engine__V1__BackupRecord *backup_facts;
-
-// ---- Which backup ----
-
-struct choice {
-    bool verified;
-    int64_t before_unix_ns;
-    char id[MOS_ID_TEXT_BYTES];
-};
-
-static bool visit(const struct mos_backup *backup, void *argument) {
-    struct choice *choice = argument;
-    if ((choice->verified && backup->status != MOS_BACKUP_VERIFIED) ||
-        (choice->before_unix_ns && backup->created_at_unix_ns > choice->before_unix_ns)) {
-        return true;
-    }
-    snprintf(choice->id, sizeof(choice->id), "%s", backup->id);
-    return false;
-}
-
-static const char *point_text(const struct choice *choice, mos_arena *arena) {
-    char before[MOS_TIME_TEXT_BYTES];
-    mos_time_format(choice->before_unix_ns, before);
-    return mos_arena_printf(arena, "%s%s%s", choice->verified ? " that is verified" : "", choice->before_unix_ns ? " from before " : "",
-                            before);
-}
-
-mos_status choose_backup(mos_recovery *recovery, const run_state *state, const struct mos_command *command, mos_arena *arena,
-                         struct mos_backup *out, struct mos_error *error) {
-    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
-    mos_status status = mos_catalog_read_begin(recovery->options.catalog, &session, error);
-    if (status != MOS_OK) {
-        return status;
-    }
-    if (command->point == MOS_POINT_ID) {
-        status = mos_catalog_get_backup(session, command->backup_id, arena, out, error);
-        if (status == MOS_OK && out->type != command->type) {
-            status = mos_fail(error, MOS_FAILED_PRECONDITION, "the backup %s is %s, not %s", out->id, mos_backup_type_word((int)out->type),
-                              mos_backup_type_word((int)command->type));
-        }
-        return status;
-    }
-    struct choice choice = {.verified = command->point == MOS_POINT_LATEST_VERIFIED, .before_unix_ns = command->before_unix_ns};
-    if (state->recover_to_unix_ns && (!choice.before_unix_ns || state->recover_to_unix_ns < choice.before_unix_ns)) {
-        choice.before_unix_ns = state->recover_to_unix_ns;
-    }
-    status = mos_catalog_good_backups(session, command->type, visit, &choice, error);
-    if (status == MOS_OK && !choice.id[0]) {
-        status = mos_fail(error, MOS_NOT_FOUND, "there is no good backup of the type %s%s", mos_backup_type_word((int)command->type),
-                          point_text(&choice, arena));
-    }
-    return status == MOS_OK ? mos_catalog_get_backup(session, choice.id, arena, out, error) : status;
-}
 
 // ---- Waiting for a job ----
 
@@ -162,6 +109,13 @@ static mos_status judge_restore(struct attempt *attempt, const struct mos_job *j
 
 // ---- Restoring ----
 
+static void select_part(struct mos_restore_order *order, const struct backup_part *part) {
+    order->include = part->include;
+    order->include_bytes = part->include_bytes;
+    order->include_count = part->include_count;
+    order->skip_missing = true;
+}
+
 static mos_status run_restore(struct attempt *attempt, const struct mos_backup *backup, struct mos_restore_order *order, int from, int to,
                               struct mos_error *error) {
     char job_id[MOS_ID_TEXT_BYTES];
@@ -169,25 +123,21 @@ static mos_status run_restore(struct attempt *attempt, const struct mos_backup *
     order->backup_id = backup->id;
     order->created_by = attempt->run->state->execution->triggered_by;
     mos_status status = mos_queue_restore(attempt->recovery->options.queue, order, job_id, error);
-    status = status ? status : attempt_note_job(attempt, job_id, backup->id, backup->created_at_unix_ns, error);
+    status = status ? status : attempt_note_job(attempt, job_id, backup, error);
     status = status ? status : wait_for_job(attempt, job_id, from, to, &job, error);
     return status ? status : judge_restore(attempt, &job, error);
 }
 
-static mos_status restore_in_place(struct attempt *attempt, const struct mos_backup *backup, struct mos_error *error) {
+static mos_status restore_in_place(struct attempt *attempt, const struct mos_backup *backup, const struct backup_part *part,
+                                   struct mos_error *error) {
     struct mos_restore_order order = {.target = "/",
                                       .in_place = true,
                                       .existing = MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__REPLACE,
                                       .preview = attempt->place.rehearsal};
     order.databases = mos_split(attempt->arena, mos_setting_text(attempt->recovery->options.settings, MOS_SETTING_DATABASE_URL), ',',
                                 &order.database_count);
+    select_part(&order, part);
     return run_restore(attempt, backup, &order, 0, 100, error);
-}
-
-static backup_facts facts_of(const struct mos_backup *backup, mos_arena *arena) {
-    return backup->facts.size_bytes > 0
-               ? mosaajii__engine__v1__backup_record__unpack(mos_arena_allocator(arena), backup->facts.size_bytes, backup->facts.data)
-               : NULL;
 }
 
 // A database on a server goes into one that is made for this test alone, beside the real one.
@@ -247,7 +197,8 @@ static mos_status damage_databases(struct attempt *attempt, struct mos_error *er
     return status;
 }
 
-static mos_status restore_into_sandbox(struct attempt *attempt, const struct mos_backup *backup, struct mos_error *error) {
+static mos_status restore_into_sandbox(struct attempt *attempt, const struct mos_backup *backup, const struct backup_part *part,
+                                       struct mos_error *error) {
     const char *folder = attempt->place.folder;
     mos_status status = sandbox_make(attempt->recovery, folder, error);
     status = status ? status : sandbox_guard(attempt->recovery, folder, error);
@@ -257,19 +208,19 @@ static mos_status restore_into_sandbox(struct attempt *attempt, const struct mos
     if (status != MOS_OK) {
         return status;
     }
-    backup_facts facts = facts_of(backup, attempt->arena);
     size_t servers = 0;
-    for (size_t i = 0; facts && facts->info && i < facts->info->n_databases; i++) {
-        servers += on_server(facts->info->databases[i]);
+    for (size_t i = 0; i < part->database_count; i++) {
+        servers += on_server(part->databases[i]);
     }
     int share = 100 / (int)(servers + 1);
     struct mos_restore_order order = {
         .target = folder, .root = folder, .existing = MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__REPLACE};
+    select_part(&order, part);
     status = run_restore(attempt, backup, &order, 0, share, error);
     int way = share;
-    for (size_t i = 0; status == MOS_OK && servers > 0 && i < facts->info->n_databases; i++) {
-        if (on_server(facts->info->databases[i])) {
-            status = restore_database(attempt, backup, facts->info->databases[i], way, way + share, error);
+    for (size_t i = 0; status == MOS_OK && i < part->database_count; i++) {
+        if (on_server(part->databases[i])) {
+            status = restore_database(attempt, backup, part->databases[i], way, way + share, error);
             way += share;
         }
     }
@@ -284,53 +235,55 @@ static mos_status restore_into_sandbox(struct attempt *attempt, const struct mos
 
 // What is known to have been written at the source after the backup: by later backups of its type.
 struct later {
-    const char *id;
-    int64_t created_at_unix_ns;
+    const struct mos_backup *backup;
     int64_t bytes;
 };
 
 static bool add_later(const struct mos_backup *backup, void *argument) {
     struct later *later = argument;
-    if (backup->created_at_unix_ns <= later->created_at_unix_ns || strcmp(backup->id, later->id) == 0) {
+    struct mos_backup_facts facts;
+    if (backup->created_at_unix_ns <= later->backup->created_at_unix_ns || strcmp(backup->id, later->backup->id) == 0) {
         return false;
     }
-    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
-    backup_facts facts = facts_of(backup, arena);
-    if (facts && facts->info && facts->info->statistics) {
-        later->bytes += facts->info->statistics->bytes_new;
+    bool alike =
+        backup->type == later->backup->type || (mos_backup_type_of_all(backup->type) && mos_backup_type_of_all(later->backup->type));
+    if (alike && mos_backup_facts_of(backup->type, &backup->facts, &facts)) {
+        later->bytes += facts.bytes_new;
     }
     return true;
 }
 
 static int64_t bytes_lost(mos_recovery *recovery, const struct mos_backup *backup) {
     MOS_CLEANUP_READ mos_catalog_session *session = NULL;
-    struct later later = {backup->id, backup->created_at_unix_ns, 0};
+    struct later later = {backup, 0};
     if (mos_catalog_read_begin(recovery->options.catalog, &session, NULL) == MOS_OK) {
-        mos_catalog_good_backups(session, backup->type, add_later, &later, NULL);
+        mos_catalog_good_backups(session, 0, add_later, &later, NULL);
     }
     return later.bytes;
 }
 
-static mos_status restore(struct attempt *attempt, const struct mos_backup *backup, struct mos_error *error) {
-    return attempt->place.sandbox ? restore_into_sandbox(attempt, backup, error) : restore_in_place(attempt, backup, error);
+static mos_status restore(struct attempt *attempt, const struct mos_backup *backup, const struct backup_part *part,
+                          struct mos_error *error) {
+    return attempt->place.sandbox ? restore_into_sandbox(attempt, backup, part, error) : restore_in_place(attempt, backup, part, error);
 }
 
 mos_status act_restore(struct attempt *attempt, struct mos_error *error) {
     struct mos_backup backup;
+    struct backup_part part;
     mos_status status = choose_backup(attempt->recovery, attempt->run->state, &attempt->command, attempt->arena, &backup, error);
     if (status != MOS_OK) {
         return status;
     }
-    char created[MOS_TIME_TEXT_BYTES];
-    mos_time_format(backup.created_at_unix_ns, created);
-    attempt_print(attempt, "Backup %s of %s\n", backup.id, created);
+    backup_part_of(attempt->recovery, &backup, attempt->command.type, attempt->arena, &part);
+    attempt_print(attempt, "From %s%s%s\n", backup_text(&backup, attempt->arena), part.include_count ? ", only its part of the type " : "",
+                  part.include_count ? mos_backup_type_word((int)attempt->command.type) : "");
     attempt->backup_id = backup.id;
     attempt->data_loss = bytes_lost(attempt->recovery, &backup);
     status = bring_first(attempt, &backup, error);
-    status = status ? status : restore(attempt, &backup, error);
+    status = status ? status : restore(attempt, &backup, &part, error);
     if (status == MOS_FAILED_PRECONDITION && attempt->unreadable && bring_again(attempt, &backup)) {
         attempt->unreadable = false;
-        status = restore(attempt, &backup, error);
+        status = restore(attempt, &backup, &part, error);
     }
     return status;
 }
@@ -349,7 +302,7 @@ mos_status act_verify_backup(struct attempt *attempt, struct mos_error *error) {
     if (status != MOS_OK) {
         return status;
     }
-    attempt_print(attempt, "Verified the backup %s\n", backup.id);
+    attempt_print(attempt, "Verified %s\n", backup_text(&backup, attempt->arena));
     return job.status == MOS_JOB_SUCCEEDED || job.status == MOS_JOB_SUCCEEDED_WITH_WARNINGS
                ? MOS_OK
                : mos_fail(error, MOS_FAILED_PRECONDITION, "the backup %s is not good: %s", backup.id, job.message);

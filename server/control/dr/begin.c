@@ -30,10 +30,8 @@ static unsigned targets_of_command(const char *command) {
     if (parsed.kind != MOS_COMMAND_RESTORE_BACKUP) {
         return 0;
     }
-    int type = (int)parsed.type;
-    bool full = type == MOS_BACKUP_FULL || type == MOS_BACKUP_INCREMENTAL || type == MOS_BACKUP_DIFFERENTIAL;
     // A full backup holds what those of every type hold.
-    return full ? ~0U : 1U << type;
+    return mos_backup_type_of_all(parsed.type) ? ~0U : 1U << parsed.type;
 }
 
 // As bits: a type of backup each, and the services.

@@ -378,6 +378,11 @@ mos_status mos_criterion_parse(const char *field, const char *text, mos_arena *a
         out->subject = mos_arena_strdup(arena, text + 12);
         return is_path(text + 12) ? MOS_OK : mos_fail_field(error, field, "%s must name an absolute path without \"..\"", field);
     }
+    if (strncmp(text, "sentinel /", 10) == 0) {
+        out->kind = MOS_CRITERION_SENTINEL;
+        out->subject = mos_arena_strdup(arena, text + 9);
+        return is_path(text + 9) ? MOS_OK : mos_fail_field(error, field, "%s must name an absolute path without \"..\"", field);
+    }
     if (strncmp(text, "checksum /", 10) == 0) {
         return parse_checksum(text + 9, arena, out)
                    ? MOS_OK

@@ -3,7 +3,8 @@
 // Commands: `restore_backup:TYPE`, with the recovery point behind an @ (`@latest`, which is the default, `@verified`, `@before=TIME`,
 // `@id=ID`); `verify_backup:TYPE`; `verify_database`; `restart_services`; `hook:NAME`; `http_check:URL`; `tcp_check:HOST:PORT`;
 // `sql_check:SELECT …`; `wait:DURATION`. Criteria: `rows(TABLE) >= N`, `file exists /PATH`, `http 200 URL`, `checksum /PATH SHA256`,
-// `duration <= DURATION`. What begins like none of these is a sentence for people. Durations are a number with s, m or h behind it.
+// `duration <= DURATION`, `sentinel /PATH`. What begins like none of these is a sentence for people. Durations are a number with s, m or h
+// behind it.
 #ifndef MOS_CONTROL_DR_COMMAND_H
 #define MOS_CONTROL_DR_COMMAND_H
 
@@ -59,6 +60,7 @@ enum mos_criterion_kind {
     MOS_CRITERION_HTTP,
     MOS_CRITERION_CHECKSUM,
     MOS_CRITERION_DURATION,
+    MOS_CRITERION_SENTINEL,
 };
 
 enum mos_comparison { MOS_LESS, MOS_LESS_OR_EQUAL, MOS_EQUAL, MOS_NOT_EQUAL, MOS_MORE_OR_EQUAL, MOS_MORE };

@@ -9,6 +9,8 @@
 
 #include "common/clock.h"
 #include "common/id.h"
+#include "common/sentinel.h"
+#include "common/text.h"
 #include "control/dr/internal.h"
 
 // The path as the place has it.
@@ -58,6 +60,59 @@ static mos_status hash_file(struct attempt *attempt, const char *path, char out[
     return status;
 }
 
+// Backups of the type hold what lies at the path.
+static bool holds(const struct attempt *attempt, enum mos_backup_type type, const char *path) {
+    const mos_settings *settings = attempt->recovery->options.settings;
+    bool files = type == MOS_BACKUP_FILES;
+    size_t count;
+    if (!files && type != MOS_BACKUP_CONFIGURATION) {
+        return mos_backup_type_of_all(type);
+    }
+    char **paths = mos_split(
+        attempt->arena, mos_setting_text(settings, files ? MOS_SETTING_BACKUP_FILES_PATHS : MOS_SETTING_BACKUP_CONFIG_PATHS), ':', &count);
+    for (size_t i = 0; i < count; i++) {
+        const char *above = mos_path_absolute(attempt->arena, paths[i]);
+        if (above && mos_path_is_below(path, above)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// The backup from which this run has restored the path last; "": none.
+static const char *restored_from(struct attempt *attempt, const char *path) {
+    const char *id = "";
+    pthread_mutex_lock(&attempt->recovery->mutex);
+    const run_state *state = attempt->run->state;
+    for (size_t i = 0; i < state->n_steps; i++) {
+        struct mos_command command;
+        const mos_plan_step *step = state->plan->steps[i];
+        if (*state->steps[i]->backup_id && step->automated &&
+            mos_command_parse("command", step->command, attempt->arena, &command, NULL) == MOS_OK &&
+            command.kind == MOS_COMMAND_RESTORE_BACKUP && holds(attempt, command.type, path)) {
+            id = mos_arena_strdup(attempt->arena, state->steps[i]->backup_id);
+        }
+    }
+    pthread_mutex_unlock(&attempt->recovery->mutex);
+    return id;
+}
+
+// What stands there is what the restored backup held: neither an older state nor what was there before.
+static mos_status check_sentinel(struct attempt *attempt, const char *path, bool *out_passed, const char **out_message,
+                                 struct mos_error *error) {
+    char found[MOS_ID_TEXT_BYTES];
+    const char *wanted = restored_from(attempt, path);
+    if (!*wanted) {
+        return mos_fail(error, MOS_FAILED_PRECONDITION, "no step of this run has restored %s", path);
+    }
+    mos_status status = mos_sentinel_read(place_path(attempt, path), found, error);
+    *out_passed = status == MOS_OK && strcmp(found, wanted) == 0;
+    *out_message = status != MOS_OK ? ""
+                   : *out_passed    ? mos_arena_printf(attempt->arena, "it is that of the backup %s", found)
+                                    : mos_arena_printf(attempt->arena, "it is that of the backup %s; restored was %s", found, wanted);
+    return status;
+}
+
 // MOS_OK where it could be found out; *out_passed says what came of it.
 static mos_status check_one(struct attempt *attempt, const struct mos_criterion *criterion, bool *out_passed, const char **out_message,
                             struct mos_error *error) {
@@ -81,6 +136,8 @@ static mos_status check_one(struct attempt *attempt, const struct mos_criterion 
         *out_passed = status == MOS_OK && strcmp(hash, criterion->checksum) == 0;
         *out_message = status == MOS_OK ? mos_arena_printf(arena, "its SHA-256 is %s", hash) : "";
         return status;
+    case MOS_CRITERION_SENTINEL:
+        return check_sentinel(attempt, criterion->subject, out_passed, out_message, error);
     case MOS_CRITERION_HTTP:
         status = act_http(attempt, criterion->subject, &number, error);
         *out_passed = number == criterion->number;

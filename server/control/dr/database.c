@@ -10,6 +10,7 @@
 #include "control/catalog/backups.h"
 #include "control/dr/child.h"
 #include "control/dr/internal.h"
+#include "control/job/facts.h"
 
 enum { MOST_WORDS = 24, ANSWER_MOST = 1 << 20 };
 
@@ -188,16 +189,26 @@ mos_status database_open_url(const mos_recovery *recovery, const char *text, mos
     return status;
 }
 
-typedef const Mosaajii__Engine__V1__BackupRecord *backup_facts;
+// The step restores databases, where it restores anything.
+static bool restores_databases(struct attempt *attempt, const mos_plan_step *step) {
+    struct mos_command command;
+    return step->automated && mos_command_parse("command", step->command, attempt->arena, &command, NULL) == MOS_OK &&
+           command.kind == MOS_COMMAND_RESTORE_BACKUP && (command.type == MOS_BACKUP_DATABASE || mos_backup_type_of_all(command.type));
+}
 
-// The ids of what this run has restored.
+// The ids of the backups of which this run has restored databases, each once.
 static size_t restored_backups(struct attempt *attempt, const char **ids) {
     size_t count = 0;
     pthread_mutex_lock(&attempt->recovery->mutex);
     const run_state *state = attempt->run->state;
     for (size_t i = 0; i < state->n_steps; i++) {
-        if (*state->steps[i]->backup_id) {
-            ids[count++] = mos_arena_strdup(attempt->arena, state->steps[i]->backup_id);
+        const char *id = state->steps[i]->backup_id;
+        bool known = !*id || !restores_databases(attempt, state->plan->steps[i]);
+        for (size_t k = 0; k < count; k++) {
+            known = known || strcmp(ids[k], id) == 0;
+        }
+        if (!known) {
+            ids[count++] = mos_arena_strdup(attempt->arena, id);
         }
     }
     pthread_mutex_unlock(&attempt->recovery->mutex);
@@ -239,32 +250,23 @@ static mos_status locate(struct attempt *attempt, const Mosaajii__Engine__V1__Da
                : mos_fail(error, MOS_NOT_FOUND, "the database %s was not restored into the sandbox", database->name);
 }
 
-static mos_status facts_of(struct attempt *attempt, const char *backup_id, backup_facts *out, struct mos_error *error) {
+static mos_status info_of(struct attempt *attempt, const char *backup_id, const Mosaajii__Engine__V1__BackupInfo **out,
+                          struct mos_error *error) {
     MOS_CLEANUP_READ mos_catalog_session *session = NULL;
     struct mos_backup backup;
     mos_status status = mos_catalog_read_begin(attempt->recovery->options.catalog, &session, error);
     status = status ? status : mos_catalog_get_backup(session, backup_id, attempt->arena, &backup, error);
-    if (status != MOS_OK) {
-        return status;
-    }
-    *out = backup.facts.size_bytes > 0 ? mosaajii__engine__v1__backup_record__unpack(mos_arena_allocator(attempt->arena),
-                                                                                     backup.facts.size_bytes, backup.facts.data)
-                                       : NULL;
-    return MOS_OK;
+    *out = status == MOS_OK ? mos_backup_info(&backup.facts, attempt->arena) : NULL;
+    return status;
 }
 
 // Where nothing was restored, the newest good backup says what there is.
-static size_t newest_backups(struct attempt *attempt, const char **ids) {
-    static const enum mos_backup_type types[] = {MOS_BACKUP_DATABASE, MOS_BACKUP_FULL};
-    size_t count = 0;
-    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]) && count == 0; i++) {
-        const struct mos_command command = {.kind = MOS_COMMAND_RESTORE_BACKUP, .type = types[i], .point = MOS_POINT_LATEST};
-        struct mos_backup backup;
-        if (choose_backup(attempt->recovery, attempt->run->state, &command, attempt->arena, &backup, NULL) == MOS_OK) {
-            ids[count++] = backup.id;
-        }
-    }
-    return count;
+static size_t newest_backup(struct attempt *attempt, const char **ids) {
+    const struct mos_command command = {.kind = MOS_COMMAND_RESTORE_BACKUP, .type = MOS_BACKUP_DATABASE, .point = MOS_POINT_LATEST};
+    struct mos_backup backup;
+    bool found = choose_backup(attempt->recovery, attempt->run->state, &command, attempt->arena, &backup, NULL) == MOS_OK;
+    ids[0] = found ? backup.id : "";
+    return found;
 }
 
 struct recorded {
@@ -276,14 +278,14 @@ static mos_status recorded_databases(struct attempt *attempt, struct recorded **
     const char **ids = mos_arena_array(attempt->arena, const char *, attempt->run->state->n_steps + 1);
     size_t ids_count = restored_backups(attempt, ids), count = 0, capacity = 0;
     if (ids_count == 0 && !attempt->place.sandbox) {
-        ids_count = newest_backups(attempt, ids);
+        ids_count = newest_backup(attempt, ids);
     }
     mos_status status = MOS_OK;
     *out = NULL;
     for (size_t i = 0; i < ids_count && status == MOS_OK; i++) {
-        backup_facts facts = NULL;
-        status = facts_of(attempt, ids[i], &facts, error);
-        size_t found = facts && facts->info ? facts->info->n_databases : 0;
+        const Mosaajii__Engine__V1__BackupInfo *info = NULL;
+        status = info_of(attempt, ids[i], &info, error);
+        size_t found = info ? info->n_databases : 0;
         struct recorded *grown = mos_arena_array(attempt->arena, struct recorded, capacity + found + 1);
         if (count > 0) {
             memcpy(grown, *out, count * sizeof(*grown));
@@ -291,8 +293,8 @@ static mos_status recorded_databases(struct attempt *attempt, struct recorded **
         capacity += found;
         *out = grown;
         for (size_t k = 0; k < found && status == MOS_OK; k++) {
-            grown[count].database = facts->info->databases[k];
-            status = locate(attempt, facts->info->databases[k], &grown[count].place, error);
+            grown[count].database = info->databases[k];
+            status = locate(attempt, info->databases[k], &grown[count].place, error);
             count++;
         }
     }

@@ -41,6 +41,7 @@ struct mos_place {
 };
 
 struct run;
+struct mos_backup;
 
 // One attempt of one step, or what comes before the first (step NULL: the preflight). Made and freed by the deciding thread; in between of
 // the thread that works on it, but for `stop` and `done`.
@@ -111,6 +112,8 @@ struct run {
     struct telling {
         char *occasion;
         char *text;
+        // NULL: all contacts.
+        const Mosaajii__Backup__V1__Contact *contact;
         struct telling *next;
     } * tellings;
     // Of one that has ended: a packed Reports, and the SHA-256 of the report in JSON.
@@ -169,6 +172,8 @@ int run_percent(const struct run *run, int64_t *out_seconds_left);
 
 // With the next that is written. "started", "waiting", "failed" and the like.
 void run_tell(struct run *run, const char *occasion, const char *text);
+// Of a step that waits for a person: the first contact is told again, then the next by priority, and so on, whenever it is time.
+void run_remind(mos_recovery *recovery, struct run *run, size_t index, int64_t now_unix_ns);
 void run_drop_tellings(struct run *run);
 mos_status run_save_tellings(mos_catalog_session *session, const mos_recovery *recovery, const struct run *run, struct mos_error *error);
 mos_status run_save_alerts(mos_catalog_session *session, const struct run *run, struct mos_error *error);
@@ -197,8 +202,7 @@ bool attempt_is_over(const void *attempt);
 int attempt_left_ms(const struct attempt *attempt, int most);
 void attempt_print(struct attempt *attempt, const char *format, ...) __attribute__((format(printf, 2, 3)));
 // Each writes what the step has begun into the catalog before it goes on.
-mos_status attempt_note_job(struct attempt *attempt, const char *job_id, const char *backup_id, int64_t created_at_unix_ns,
-                            struct mos_error *error);
+mos_status attempt_note_job(struct attempt *attempt, const char *job_id, const struct mos_backup *backup, struct mos_error *error);
 mos_status attempt_note_database(struct attempt *attempt, const char *name, const char *url, struct mos_error *error);
 void attempt_note_percent(struct attempt *attempt, int percent);
 mos_status attempt_note_bringing(struct attempt *attempt, bool bringing, struct mos_error *error);
@@ -226,10 +230,26 @@ mos_status check_criteria(struct attempt *attempt, struct mos_error *error);
 struct mos_job;
 mos_status wait_for_job(struct attempt *attempt, const char *job_id, int from, int to, struct mos_job *out, struct mos_error *error);
 
-// The backup that a command names; MOS_NOT_FOUND. `run` only for its bounds.
-struct mos_backup;
+// ---- Which backup (choose.c) ----
+
+// What a step takes of a backup.
+struct backup_part {
+    // For mos_restore_order; none: everything.
+    char **include;
+    size_t *include_bytes;
+    size_t include_count;
+    // Those that it brings back.
+    struct Mosaajii__Engine__V1__Database **databases;
+    size_t database_count;
+};
+// What there is of a type in the backup: all of one of that type, the part that the settings name of one of everything. false: nothing.
+bool backup_part_of(const mos_recovery *recovery, const struct mos_backup *backup, enum mos_backup_type type, mos_arena *arena,
+                    struct backup_part *out);
+// The best that a command leads to: the newest that holds what it names, within its bounds and those of the run. MOS_NOT_FOUND.
 mos_status choose_backup(mos_recovery *recovery, const run_state *state, const struct mos_command *command, mos_arena *arena,
                          struct mos_backup *out, struct mos_error *error);
+// "the FULL backup ID of TIME".
+const char *backup_text(const struct mos_backup *backup, mos_arena *arena);
 
 // ---- Backups that lie offsite (act_offsite.c) ----
 

@@ -45,12 +45,32 @@ static int64_t free_bytes(const char *path) {
     return statvfs(path, &facts) == 0 ? (int64_t)(facts.f_bavail * facts.f_frsize) : INT64_MAX;
 }
 
-// What the plan is about to need.
+// What the plan is about to need. Of each backup once, as several steps may take a part of one: those to restore, and all that are read.
 struct needs {
     int64_t bytes;
     struct mos_backup *backups;
     size_t backup_count;
+    const char *restored[MOS_PLAN_MOST_STEPS];
+    size_t restored_count;
 };
+
+static void need(struct needs *needs, const struct mos_backup *backup, bool restores) {
+    bool known = false;
+    for (size_t i = 0; i < needs->backup_count && !known; i++) {
+        known = strcmp(needs->backups[i].id, backup->id) == 0;
+    }
+    if (!known) {
+        needs->backups[needs->backup_count++] = *backup;
+    }
+    known = false;
+    for (size_t i = 0; i < needs->restored_count && !known; i++) {
+        known = strcmp(needs->restored[i], backup->id) == 0;
+    }
+    if (restores && !known) {
+        needs->restored[needs->restored_count++] = backup->id;
+        needs->bytes += backup->size_bytes;
+    }
+}
 
 static void look_at_backup(struct attempt *attempt, const mos_plan_step *step, const struct mos_command *command, struct needs *needs) {
     mos_arena *arena = attempt->arena;
@@ -61,11 +81,13 @@ static void look_at_backup(struct attempt *attempt, const mos_plan_step *step, c
         find(attempt, true, mos_arena_printf(arena, "the step \"%s\" has nothing to work on: %s", step->id, error.message));
         return;
     }
-    needs->backups[needs->backup_count++] = backup;
-    if (command->kind != MOS_COMMAND_RESTORE_BACKUP) {
+    bool restores = command->kind == MOS_COMMAND_RESTORE_BACKUP;
+    attempt_find(attempt, FINDING_NOTE, "the step \"%s\" %s %s", step->id, restores ? "restores from" : "verifies",
+                 backup_text(&backup, arena));
+    need(needs, &backup, restores);
+    if (!restores) {
         return;
     }
-    needs->bytes += backup.size_bytes;
     int64_t incident_ns = state->incident_at_unix_ns ? state->incident_at_unix_ns : mos_plan_time(state->execution->started_at);
     int64_t minutes = (incident_ns - backup.created_at_unix_ns) / MOS_NS_PER_SECOND / 60;
     if (minutes > state->plan->recovery_point_objective) {
@@ -74,6 +96,21 @@ static void look_at_backup(struct attempt *attempt, const mos_plan_step *step, c
              mos_arena_printf(arena, "the %s backup %s is %lld minutes older than the incident; the objective is %d",
                               mos_backup_type_word((int)backup.type), backup.id, (long long)minutes,
                               state->plan->recovery_point_objective));
+    }
+}
+
+// Whether what the criteria look for can be there.
+static void look_at_criteria(struct attempt *attempt, const mos_plan_step *step) {
+    const char *sentinel = mos_setting_text(attempt->recovery->options.settings, MOS_SETTING_BACKUP_SENTINEL);
+    for (size_t i = 0; i < step->n_validation_criteria; i++) {
+        struct mos_criterion criterion;
+        if (mos_criterion_parse("criterion", step->validation_criteria[i], attempt->arena, &criterion, NULL) == MOS_OK &&
+            criterion.kind == MOS_CRITERION_SENTINEL && strcmp(criterion.subject, sentinel) != 0) {
+            find(attempt, false,
+                 mos_arena_printf(attempt->arena,
+                                  "the step \"%s\" looks for the sentinel %s, and backups do not write it: BACKUP_SENTINEL is %s", step->id,
+                                  criterion.subject, *sentinel ? sentinel : "not set"));
+        }
     }
 }
 
@@ -147,6 +184,7 @@ mos_status act_preflight(struct attempt *attempt, struct mos_error *error) {
     }
     for (size_t i = 0; i < plan->n_steps; i++) {
         look_at_step(attempt, plan->steps[i], &needs);
+        look_at_criteria(attempt, plan->steps[i]);
     }
     look_offsite(attempt, needs.backups, needs.backup_count);
     look_at_keys(attempt);

@@ -77,26 +77,19 @@ static mos_status attempt_begin(mos_recovery *recovery, struct run *run, size_t 
 
 // ---- Steps that wait ----
 
-static void remind(mos_recovery *recovery, struct run *run, size_t index, int64_t now_ns) {
+static void wait_on(mos_recovery *recovery, struct run *run, size_t index, int64_t now_ns) {
     const mos_plan_step *plan = run->state->plan->steps[index];
     step_state *state = run->state->steps[index];
     int64_t limit_ns = (int64_t)plan->timeout_seconds * MOS_NS_PER_SECOND;
     int64_t waited_ns = now_ns - state->waiting_since_unix_ns;
-    if (limit_ns == 0) {
-        return;
-    }
-    if (!state->reminded && waited_ns >= limit_ns / 2) {
-        state->reminded = true;
-        run_log(run, LOG_IS(WARNING), plan->id, "", "Reminder: the step still waits for a person");
-        run_tell(run, "reminder",
-                 run_text(run, "The step \"%s\" still waits for %s", plan->name, *plan->assignee ? plan->assignee : "a person"));
-    }
-    if (waited_ns >= limit_ns && !state->asked) {
+    if (limit_ns > 0 && waited_ns >= limit_ns && !state->asked) {
         state->waiting_since_unix_ns = 0;
         state->waited_ns += waited_ns;
         state->acted = false;
         step_failed(recovery, run, index, run_text(run, "nobody answered within %d seconds", plan->timeout_seconds), true);
+        return;
     }
+    run_remind(recovery, run, index, now_ns);
 }
 
 static bool is_open(const step_run *step) {
@@ -284,7 +277,7 @@ static void decide(mos_recovery *recovery, struct run *run) {
     if (state->preflight_done && !*state->failure && !state->cancel_asked) {
         for (size_t i = 0; i < state->n_steps; i++) {
             if (state->execution->steps[i]->status == STEP_IS(WAITING)) {
-                remind(recovery, run, i, now_ns);
+                wait_on(recovery, run, i, now_ns);
             }
         }
         if (state->execution->status == RUN_IS(IN_PROGRESS)) {
@@ -471,16 +464,6 @@ void mos_recovery_destroy(mos_recovery *recovery) {
     pthread_mutex_destroy(&recovery->mutex);
     pthread_cond_destroy(&recovery->work);
     free(recovery);
-}
-
-bool mos_recovery_is_testing(mos_recovery *recovery, const char *plan_id) {
-    bool found = false;
-    pthread_mutex_lock(&recovery->mutex);
-    for (const struct run *run = recovery->runs; run; run = run->next) {
-        found = found || (run_is_test(run) && strcmp(run->state->execution->plan_id, plan_id) == 0);
-    }
-    pthread_mutex_unlock(&recovery->mutex);
-    return found;
 }
 
 struct mos_plan_defaults mos_recovery_defaults(const mos_recovery *recovery) {

@@ -69,7 +69,6 @@ mos_status mos_recovery_read(mos_catalog_session *session, const char *run_id, m
                              Mosaajii__Backup__V1__TestResult **test, struct mos_error *error);
 mos_status mos_recovery_unpack(const struct mos_recovery_run *row, mos_arena *arena, Mosaajii__Backup__V1__Execution **out,
                                Mosaajii__Backup__V1__TestResult **test, struct mos_error *error);
-bool mos_recovery_is_testing(mos_recovery *recovery, const char *plan_id);
 // Of a run that has ended; MOS_FAILED_PRECONDITION before.
 mos_status mos_recovery_report(mos_catalog_session *session, const char *run_id, bool html, mos_arena *arena,
                                Mosaajii__Backup__V1__Report *out, struct mos_error *error);

@@ -102,6 +102,7 @@ static void put_step(struct mos_buffer *out, const struct run *run, size_t index
     put_minutes(out, "machineMinutes", (double)state->worked_ns / 60e9);
     put_minutes(out, "waitingMinutes", (double)state->waited_ns / 60e9);
     put_text(out, "backupId", state->backup_id);
+    put_text(out, "backupType", state->backup_type);
     put_time(out, "backupCreatedAt", state->backup_created_at_unix_ns);
     put_text(out, "decidedBy", step->decided_by);
     put_text(out, "note", step->note);

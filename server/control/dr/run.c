@@ -227,6 +227,7 @@ static mos_status save_end(mos_catalog_session *session, const struct run *run, 
                                           .details = details,
                                           .detail_count = sizeof(details) / sizeof(details[0])};
     mos_status status = mos_catalog_add_audit(session, &entry, error);
+    status = status ? status : mos_catalog_thin_journal(session, run->id, EVENT_IS(PROGRESS), error);
     // What a test does with a damaged copy is its own business.
     if (status != MOS_OK || *state->control_of) {
         return status;
@@ -386,7 +387,8 @@ void step_wait_for_person(mos_recovery *recovery, struct run *run, size_t index,
     step->status = STEP_IS(WAITING);
     step->message = (char *)run_text(run, "%s", why);
     state->waiting_since_unix_ns = mos_now_unix_ns();
-    state->reminded = false;
+    state->reminders = 0;
+    state->reminded_at_unix_ns = state->waiting_since_unix_ns;
     list_step(run, index);
     run_event_step(run, index);
     run_log(run, LOG_IS(WARNING), step->step_id, "", "Waiting for a person: %s", why);

@@ -4,7 +4,11 @@
 
 #include <mosaajii/engine/v1/engine.pb-c.h>
 
-#include "common/arena.h"
+Mosaajii__Engine__V1__BackupInfo *mos_backup_info(const struct mos_blob *facts, mos_arena *arena) {
+    const Mosaajii__Engine__V1__BackupRecord *record =
+        mosaajii__engine__v1__backup_record__unpack(mos_arena_allocator(arena), facts->size_bytes, facts->data);
+    return record ? record->info : NULL;
+}
 
 // FNV-1a over the text and its end.
 static uint64_t mix(uint64_t state, const void *data, size_t size_bytes) {
@@ -17,21 +21,16 @@ static uint64_t mix(uint64_t state, const void *data, size_t size_bytes) {
 
 // All backups of all sources are of one kind, whatever they were compared with.
 static int kind_of(enum mos_backup_type type) {
-    return type == MOS_BACKUP_INCREMENTAL || type == MOS_BACKUP_DIFFERENTIAL ? MOS_BACKUP_FULL : (int)type;
+    return mos_backup_type_of_all(type) ? MOS_BACKUP_FULL : (int)type;
 }
 
 bool mos_backup_facts_of(enum mos_backup_type type, const struct mos_blob *facts, struct mos_backup_facts *out) {
     *out = (struct mos_backup_facts){0};
-    if (facts->size_bytes == 0) {
-        return false;
-    }
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
-    const Mosaajii__Engine__V1__BackupRecord *record =
-        mosaajii__engine__v1__backup_record__unpack(mos_arena_allocator(arena), facts->size_bytes, facts->data);
-    if (!record || !record->info) {
+    const Mosaajii__Engine__V1__BackupInfo *info = mos_backup_info(facts, arena);
+    if (!info) {
         return false;
     }
-    const Mosaajii__Engine__V1__BackupInfo *info = record->info;
     int kind = kind_of(type);
     out->source = mix(UINT64_C(0xcbf29ce484222325), &kind, sizeof(kind));
     for (size_t i = 0; i < info->n_source_paths; i++) {

@@ -86,6 +86,7 @@ mos_status mos_queue_backup(mos_queue *queue, const struct mos_backup_order *ord
     operation.n_databases = order->database_count;
     operation.excludes = (char **)order->excludes;
     operation.n_excludes = order->exclude_count;
+    operation.sentinel = (ProtobufCBinaryData){.data = (uint8_t *)order->sentinel, .len = order->sentinel ? strlen(order->sentinel) : 0};
     operation.read_all = order->read_all;
     operation.skip_caches = order->skip_caches;
     operation.one_file_system = order->one_file_system;
@@ -121,6 +122,7 @@ mos_status mos_queue_restore(mos_queue *queue, const struct mos_restore_order *o
     operation.n_include = order->include_count;
     operation.existing = (Mosaajii__Engine__V1__RestoreRequest__Existing)order->existing;
     operation.compare_content = order->compare_content;
+    operation.skip_missing = order->skip_missing;
     operation.databases = (char **)order->databases;
     operation.n_databases = order->database_count;
     operation.in_place = order->in_place;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "control/catalog/backups.h"
+#include "control/job/facts.h"
 
 typedef Mosaajii__Engine__V1__BackupRequest backup_request;
 typedef Mosaajii__Engine__V1__BackupInfo backup_info;
@@ -40,9 +41,8 @@ static bool same_sources(const backup_request *request, const backup_info *info)
 static bool consider(const struct mos_backup *backup, void *argument) {
     struct search *search = argument;
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
-    const Mosaajii__Engine__V1__BackupRecord *record =
-        mosaajii__engine__v1__backup_record__unpack(mos_arena_allocator(arena), backup->facts.size_bytes, backup->facts.data);
-    if (record && record->info && same_sources(search->request, record->info)) {
+    const backup_info *info = mos_backup_info(&backup->facts, arena);
+    if (info && same_sources(search->request, info)) {
         search->found = mos_arena_strdup(search->arena, backup->id);
     }
     return !search->found;

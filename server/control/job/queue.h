@@ -57,6 +57,8 @@ struct mos_backup_order {
     size_t database_count;
     char *const *excludes;
     size_t exclude_count;
+    // A file that is to name the backup; NULL: none.
+    const char *sentinel;
     // Committed together with the job, or neither is; NULL: nothing. By then the backup's id is written out. What it fails with, the order
     // does.
     mos_catalog_change also;
@@ -85,6 +87,8 @@ struct mos_restore_order {
     // By the engine's protocol.
     int existing;
     bool compare_content;
+    // Of `include`, what the backup does not hold is told of and left out, as long as it holds any of it.
+    bool skip_missing;
     bool in_place;
     bool preview;
 };

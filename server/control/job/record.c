@@ -7,6 +7,8 @@
 #include "common/buffer.h"
 #include "common/clock.h"
 #include "control/catalog/audit.h"
+#include "control/catalog/offsite.h"
+#include "control/job/facts.h"
 
 typedef Mosaajii__Engine__V1__BackupRecord backup_record;
 
@@ -254,9 +256,8 @@ static void take_facts(struct mos_backup *backup, const backup_record *record, c
 
 // What was said of a committed backup before anything else was.
 static const char *note_of(const struct mos_backup *backup, mos_arena *arena) {
-    const backup_record *record =
-        mosaajii__engine__v1__backup_record__unpack(mos_arena_allocator(arena), backup->facts.size_bytes, backup->facts.data);
-    return record && record->info ? record->info->note : "";
+    const Mosaajii__Engine__V1__BackupInfo *info = mos_backup_info(&backup->facts, arena);
+    return info ? info->note : "";
 }
 
 static mos_status follow_up(mos_catalog_session *session, const struct mos_outcome *outcome, const struct mos_job *job,
@@ -318,7 +319,7 @@ static const char *number(mos_arena *arena, int64_t value) {
 // What came of the job, in the audit trail: who asked for it, and of a deletion which packs are gone for good and which live on.
 static mos_status audit_end(mos_catalog_session *session, const struct mos_outcome *outcome, const struct mos_job *job, mos_arena *arena,
                             struct mos_error *error) {
-    struct mos_audit_detail details[8];
+    struct mos_audit_detail details[9];
     size_t count = 0;
     details[count++] = (struct mos_audit_detail){"jobId", job->id};
     details[count++] = (struct mos_audit_detail){"status", mos_job_status_word(job->status)};
@@ -333,6 +334,15 @@ static mos_status audit_end(mos_catalog_session *session, const struct mos_outco
         details[count++] = (struct mos_audit_detail){"packsRemovedCount", number(arena, deletion->packs_removed_count)};
         details[count++] = (struct mos_audit_detail){"packsKeptCount", number(arena, deletion->packs_kept_count)};
         details[count++] = (struct mos_audit_detail){"bytesFreed", number(arena, deletion->bytes_freed)};
+        // There it can be opened as before.
+        const char *places = "";
+        mos_status status = mos_catalog_places_of(session, job->backup_id, arena, &places, error);
+        if (status != MOS_OK) {
+            return status;
+        }
+        if (*places) {
+            details[count++] = (struct mos_audit_detail){"copiesLeftAt", places};
+        }
     }
     bool done = job->status == MOS_JOB_SUCCEEDED || job->status == MOS_JOB_SUCCEEDED_WITH_WARNINGS;
     mos_status status = job->status == MOS_JOB_CANCELLED ? MOS_CANCELLED : result ? mos_status_from_name(result->status) : MOS_INTERNAL;

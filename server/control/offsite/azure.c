@@ -453,9 +453,12 @@ static mos_status retain(mos_store *store, const char *name, int64_t until_unix_
 
 static mos_status archive(mos_store *store, const char *name, const struct mos_store_call *call, struct mos_error *error) {
     struct azure *azure = (struct azure *)store;
+    struct mos_store_object object = {0};
     char tier[96];
     snprintf(tier, sizeof(tier), "x-ms-access-tier: %s", azure->archive_class);
-    return change(azure, name, "tier", tier, NULL, call, error);
+    mos_status status = change(azure, name, "tier", tier, NULL, call, error);
+    status = status == MOS_OK ? head(store, name, &object, call, error) : status;
+    return status == MOS_OK ? mos_store_confirm_class(store, &object, azure->archive_class, error) : status;
 }
 
 // Out of the archive for good: Azure knows no days.

@@ -337,7 +337,12 @@ static mos_status bring_backup(mos_offsite *offsite, const char *backup_id, cons
         return status;
     }
     // As a backup that runs: nothing that it has brought and no manifest names yet is removed meanwhile.
-    int lock = mos_offsite_lock(offsite, "running");
+    int lock;
+    status = mos_offsite_lock(offsite, "running", &lock, error);
+    if (status != MOS_OK) {
+        mos_close_cleanup(&lock);
+        return status;
+    }
     choose_objects(&fetch, list, deep, arena);
     // Reading takes a while. What was deleted here meanwhile is not damaged.
     if (deep) {

@@ -330,7 +330,8 @@ static mos_status archive(mos_store *store, const char *name, const struct mos_s
             status = mos_fail(error, MOS_UNAVAILABLE, "%s cannot be archived: the answer is malformed", name);
         }
     } while (status == MOS_OK && token);
-    return status;
+    status = status == MOS_OK ? look(gcs, name, &object, NULL, call, error) : status;
+    return status == MOS_OK ? mos_store_confirm_class(store, &object, gcs->archive_class, error) : status;
 }
 
 // Every class of Google's can be read at once.

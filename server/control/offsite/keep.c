@@ -169,6 +169,40 @@ static mos_status expire(struct mos_offsite_place *place, struct mos_copy *copy,
     return status;
 }
 
+// Whose lock cannot be begun anew: what nobody was to be able to delete will be free, which somebody has to know in time.
+static void tell_lock(struct mos_offsite_place *place, const struct mos_copy *copy, const char *reason) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    char until[MOS_TIME_TEXT_BYTES];
+    mos_time_format(copy->locked_until_unix_ns, until);
+    const char *message = mos_arena_printf(arena, "The lock of a copy at the %s location, which ends at %s, cannot be extended: %s",
+                                           place->name, copy->locked_until_unix_ns ? until : "no known time", reason);
+    mos_log_error("the lock of a copy cannot be extended", MOS_TEXT("copy", copy->id), MOS_TEXT("location", place->name),
+                  MOS_TEXT("reason", reason));
+    mos_offsite_raise(place->offsite, MOS_ALERT_RETENTION_VIOLATION, mos_arena_printf(arena, "lock:%s", copy->id), copy->backup_id, message,
+                      NULL, 0);
+}
+
+void mos_offsite_resolve_lock(mos_offsite *offsite, const char *copy_id) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    mos_offsite_resolve(offsite, MOS_ALERT_RETENTION_VIOLATION, mos_arena_printf(arena, "lock:%s", copy_id));
+}
+
+// Every object of the copy, also behind one that is refused. *out_refused: why, of the first; it ends with what may work later.
+static mos_status lock_objects(struct mos_offsite_place *place, const mos_object_list *list, int64_t until_ns,
+                               const struct mos_store_call *call, struct mos_error *out_refused, struct mos_error *error) {
+    for (size_t i = 0; i < list->n_objects; i++) {
+        struct mos_error cause = {0};
+        mos_status status = mos_store_retain(place->store, list->objects[i]->name, until_ns, call, &cause);
+        if (status == MOS_CANCELLED || mos_status_retryable(status)) {
+            return mos_fail(error, status, "%s", cause.message);
+        }
+        if (status != MOS_OK && !out_refused->status) {
+            *out_refused = cause;
+        }
+    }
+    return MOS_OK;
+}
+
 // A lock that has run half its time is begun anew, for every object of the copy.
 static mos_status extend(struct mos_offsite_place *place, struct mos_copy *copy, const struct mos_store_call *call,
                          struct mos_error *error) {
@@ -181,14 +215,21 @@ static mos_status extend(struct mos_offsite_place *place, struct mos_copy *copy,
         return MOS_OK;
     }
     mos_status status = mos_offsite_read_objects(offsite, copy->id, arena, &list, error);
-    for (size_t i = 0; list && i < list->n_objects && status == MOS_OK; i++) {
-        status = mos_store_retain(place->store, list->objects[i]->name, until_ns, call, error);
+    struct mos_error refused = {0};
+    if (status == MOS_OK && list) {
+        status = lock_objects(place, list, until_ns, call, &refused, error);
     }
-    if (status == MOS_OK) {
-        copy->locked_until_unix_ns = until_ns;
-        put_copy(offsite, copy, copy->status);
+    if (status == MOS_OK && refused.status) {
+        tell_lock(place, copy, refused.message);
     }
-    return status;
+    // Where only this copy is refused, the other ones have their turn all the same.
+    if (status != MOS_OK || refused.status) {
+        return status;
+    }
+    copy->locked_until_unix_ns = until_ns;
+    put_copy(offsite, copy, copy->status);
+    mos_offsite_resolve_lock(offsite, copy->id);
+    return MOS_OK;
 }
 
 static int32_t archive_days(mos_offsite *offsite, const struct mos_copy *copy) {
@@ -279,15 +320,13 @@ static mos_status clean(struct mos_offsite_place *place, const struct mos_store_
     struct cleanup cleanup = {.removal = {.place = place, .call = call}};
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     struct mos_copies copies;
-    mos_status status = mos_removal_needed(place, "", &cleanup.needed, error);
-    if (status == MOS_OK) {
-        status = mos_removal_each_object(place, "backups/", call, mos_removal_stranger, &cleanup.needed, error);
-        // Nothing is taken away then.
-        if (status == MOS_FAILED_PRECONDITION) {
-            mos_log_warning("nothing is cleaned up offsite", MOS_TEXT("location", place->name), MOS_TEXT("reason", error->message));
-            mos_removal_needed_free(&cleanup.needed);
-            return MOS_OK;
-        }
+    mos_status status = mos_removal_needed(place, "", call, &cleanup.needed, error);
+    // Nothing is taken away then.
+    if (status == MOS_OK && *cleanup.needed.stranger) {
+        mos_log_warning("nothing is cleaned up offsite: a manifest lies there and no copy is known that it belongs to",
+                        MOS_TEXT("location", place->name), MOS_TEXT("manifest", cleanup.needed.stranger));
+        mos_removal_needed_free(&cleanup.needed);
+        return MOS_OK;
     }
     if (status == MOS_OK) {
         status = mos_removal_each_object(place, "", call, clean_object, &cleanup, error);

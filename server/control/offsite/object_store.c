@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "common/buffer.h"
@@ -220,6 +221,14 @@ mos_status mos_store_same(const struct mos_store_object *there, const struct mos
     out->existed = true;
     out->checksum = there->checksum;
     return MOS_OK;
+}
+
+mos_status mos_store_confirm_class(const mos_store *store, const struct mos_store_object *moved, const char *wanted,
+                                   struct mos_error *error) {
+    return strcasecmp(moved->storage_class, wanted) == 0
+               ? MOS_OK
+               : mos_fail(error, MOS_FAILED_PRECONDITION, "%s lies in the class %s: %s has not moved it to %s", moved->name,
+                          *moved->storage_class ? moved->storage_class : "that it has", store->location, wanted);
 }
 
 // Not every server that is told to lock an object does so, or says that it does not.

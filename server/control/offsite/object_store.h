@@ -245,7 +245,8 @@ mos_status mos_store_delete(mos_store *store, const char *name, const struct mos
 mos_status mos_store_retain(mos_store *store, const char *name, int64_t until_unix_ns, const struct mos_store_call *call,
                             struct mos_error *error);
 
-// Moves an object to the archive class. MOS_OK where it is there.
+// Moves an object to the archive class, and looks whether it is there. MOS_OK where it was before. MOS_FAILED_PRECONDITION where the server
+// knows no such class, or takes the request and does not move it.
 mos_status mos_store_archive(mos_store *store, const char *name, const struct mos_store_call *call, struct mos_error *error);
 // Asks for an archived object to be made READY for some days. MOS_OK where it is READY or THAWING.
 mos_status mos_store_thaw(mos_store *store, const char *name, int days, const struct mos_store_call *call, struct mos_error *error);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/buffer.h"
 #include "common/clock.h"
@@ -131,6 +132,9 @@ mos_status mos_offsite_check(const mos_settings *settings, struct mos_error *err
         return mos_fail_field(error, "OFFSITE_PARALLEL", "OFFSITE_PARALLEL is %lld; allowed is 1 to %d", (long long)parallel,
                               MOS_OFFSITE_MOST_PARALLEL);
     }
+    if (mos_setting_number(settings, MOS_SETTING_OFFSITE_RETRY_SECONDS) < 1) {
+        return mos_fail_field(error, "OFFSITE_RETRY_SECONDS", "OFFSITE_RETRY_SECONDS is 0; allowed is 1 to 100000");
+    }
     mos_offsite trial = {.options = {.settings = settings}};
     mos_status status = open_places(&trial, error);
     close_places(&trial);
@@ -155,6 +159,17 @@ static mos_status know_self(mos_offsite *offsite, struct mos_error *error) {
     }
     snprintf(offsite->server_id, sizeof(offsite->server_id), "%s", id);
     return status;
+}
+
+// A folder on the same disk is lost with it; or it is the mount point of a disk that is not there yet.
+static void look_at_disk(const mos_offsite *offsite, enum mos_setting provider, enum mos_setting bucket) {
+    struct stat here, there;
+    const char *folder = mos_setting_text(offsite->options.settings, bucket);
+    if (strcmp(mos_setting_text(offsite->options.settings, provider), "LOCAL_REMOTE") == 0 &&
+        stat(offsite->options.repository, &here) == 0 && stat(folder, &there) == 0 && here.st_dev == there.st_dev) {
+        mos_log_warning("an offsite folder lies on the disk of the repository: is the disk that belongs there mounted?",
+                        MOS_TEXT("folder", folder));
+    }
 }
 
 // Which key version a place has the keys of: a rewrapping may have ended right before the server before did.
@@ -195,6 +210,8 @@ mos_status mos_offsite_create(mos_offsite **out, const struct mos_offsite_option
     if (status == MOS_OK) {
         status = know_self(offsite, error);
     }
+    look_at_disk(offsite, MOS_SETTING_OFFSITE_PROVIDER, MOS_SETTING_OFFSITE_BUCKET);
+    look_at_disk(offsite, MOS_SETTING_OFFSITE_REPLICA_PROVIDER, MOS_SETTING_OFFSITE_REPLICA_BUCKET);
     for (size_t i = 0; i < offsite->place_count && status == MOS_OK; i++) {
         status = know_keys(&offsite->places[i], error);
     }

@@ -164,7 +164,11 @@ mos_status mos_offsite_read_objects(mos_offsite *offsite, const char *copy_id, m
 struct mos_offsite_place *mos_offsite_place_of(mos_offsite *offsite, const char *url);
 // The URL of the primary location, whose copies say whether the backup is to be at this place too; "" for itself.
 const char *mos_offsite_before(const struct mos_offsite_place *place);
-// Nobody else writes there: puts our mark where there is none. MOS_ALREADY_EXISTS, naming the other, where it is another's.
+// Of a folder in which our mark lay once: MOS_FAILED_PRECONDITION where it does not any more, for then the folder is not the one that it
+// was.
+mos_status mos_offsite_check_disk(struct mos_offsite_place *place, const struct mos_store_call *call, struct mos_error *error);
+// Nobody else writes there: puts our mark where there is none, and where none of ours was (see mos_offsite_check_disk).
+// MOS_ALREADY_EXISTS, naming the other, where it is another's.
 mos_status mos_offsite_claim(struct mos_offsite_place *place, const struct mos_store_call *call, struct mos_error *error);
 // The mark is ours from now on, whoever's it was.
 mos_status mos_offsite_take_over(mos_offsite *offsite, mos_store *store, struct mos_error *error);
@@ -191,8 +195,8 @@ mos_status mos_offsite_bring_from(mos_store *store, const char *repository, cons
 // Sends one object to the place, and makes sure that it is there whole.
 mos_status mos_offsite_send_object(struct mos_offsite_place *place, const mos_stored_object *object, int64_t lock_until_ns,
                                    const struct mos_store_call *call, struct mos_error *error);
-// flock on a file in the repository's lock/, shared; -1 where it cannot be had.
-int mos_offsite_lock(mos_offsite *offsite, const char *name);
+// flock on a file in the repository's lock/, shared; *out_descriptor is to be closed.
+mos_status mos_offsite_lock(mos_offsite *offsite, const char *name, int *out_descriptor, struct mos_error *error);
 
 // ---- upload.c, fetch.c, keep.c, catalog_keep.c, worker.c ----
 
@@ -246,5 +250,7 @@ int64_t mos_offsite_expiry(mos_offsite *offsite, const struct mos_copy *copy);
 void mos_offsite_raise(mos_offsite *offsite, enum mos_alert_type type, const char *subject, const char *backup_id, const char *message,
                        char *const *hurt, size_t hurt_count);
 void mos_offsite_resolve(mos_offsite *offsite, enum mos_alert_type type, const char *subject);
+// The alert that says that a copy's lock cannot be extended.
+void mos_offsite_resolve_lock(mos_offsite *offsite, const char *copy_id);
 
 #endif

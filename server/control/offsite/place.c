@@ -37,11 +37,64 @@ static mos_status put_mark(mos_store *store, const struct mos_buffer *mark, cons
     return mos_store_put(store, mark_name, &source, NULL, NULL, call, error);
 }
 
+// ---- A disk that is missing ----
+
+// A folder may be where a disk is to be mounted, and be empty while it is not: whoever takes it for a new place fills the disk below, and
+// takes for lost what lies on the one that is missing. So the catalog remembers that our mark lay there.
+static bool is_folder(const struct mos_offsite_place *place) {
+    enum mos_store_provider provider = mos_store_provider_of(place->store);
+    return provider == MOS_STORE_LOCAL_REMOTE || provider == MOS_STORE_SFTP;
+}
+
+static mos_status was_claimed(struct mos_offsite_place *place, bool *out, struct mos_error *error) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    const char *text = "";
+    mos_status status =
+        mos_offsite_get_fact(place->offsite, mos_arena_printf(arena, "offsite.claimed:%s", place->url), arena, &text, error);
+    *out = status == MOS_OK && *text;
+    return status;
+}
+
+static mos_status note_claimed(struct mos_offsite_place *place, struct mos_error *error) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    bool before = false;
+    mos_status status = was_claimed(place, &before, error);
+    return status == MOS_OK && !before
+               ? mos_offsite_put_fact(place->offsite, mos_arena_printf(arena, "offsite.claimed:%s", place->url), "yes", error)
+               : status;
+}
+
+static mos_status fail_missing(const struct mos_offsite_place *place, struct mos_error *error) {
+    return mos_fail(
+        error, MOS_FAILED_PRECONDITION,
+        "the object \"writer\" that this server put into %s is gone: the disk that belongs there is not mounted, or it is another "
+        "one, which needs a prefix of its own",
+        place->url);
+}
+
+mos_status mos_offsite_check_disk(struct mos_offsite_place *place, const struct mos_store_call *call, struct mos_error *error) {
+    struct mos_store_object mark;
+    bool before = false;
+    mos_status status = is_folder(place) ? was_claimed(place, &before, error) : MOS_OK;
+    if (status == MOS_OK && before) {
+        status = mos_store_head(place->bare, mark_name, &mark, call, error);
+        status = status == MOS_NOT_FOUND ? fail_missing(place, error) : status;
+    }
+    return status;
+}
+
+// ---- Claiming ----
+
 mos_status mos_offsite_claim(struct mos_offsite_place *place, const struct mos_store_call *call, struct mos_error *error) {
     MOS_CLEANUP_BUFFER struct mos_buffer ours = MOS_BUFFER_INIT(MARK_LIMIT_BYTES);
     MOS_CLEANUP_BUFFER struct mos_buffer theirs = MOS_BUFFER_INIT(MARK_LIMIT_BYTES);
     write_mark(place->offsite, &ours);
     mos_status status = mos_store_get_buffer(place->store, mark_name, 0, -1, &theirs, call, error);
+    if (status == MOS_NOT_FOUND && is_folder(place)) {
+        bool before = false;
+        mos_status known = was_claimed(place, &before, error);
+        status = known != MOS_OK ? known : before ? fail_missing(place, error) : status;
+    }
     if (status == MOS_NOT_FOUND) {
         // Of two that come at the same time, both look again.
         status = put_mark(place->store, &ours, call, error);
@@ -54,7 +107,7 @@ mos_status mos_offsite_claim(struct mos_offsite_place *place, const struct mos_s
         return status;
     }
     if (theirs.size_bytes == ours.size_bytes && memcmp(theirs.data, ours.data, ours.size_bytes) == 0) {
-        return MOS_OK;
+        return note_claimed(place, error);
     }
     return mos_fail(
         error, MOS_ALREADY_EXISTS,
@@ -102,6 +155,7 @@ void mos_offsite_probe(struct mos_offsite_place *place) {
     int64_t began_ns = mos_now_monotonic_ns();
     const struct mos_store_call call = {.over = mos_offsite_over, .argument = place->offsite};
     mos_status status = mos_store_probe(place->bare, &call, &error);
+    status = status == MOS_OK ? mos_offsite_check_disk(place, &call, &error) : status;
     pthread_mutex_lock(&place->offsite->mutex);
     place->probe_ns = mos_now_monotonic_ns() - began_ns;
     pthread_mutex_unlock(&place->offsite->mutex);

@@ -14,11 +14,16 @@ static bool add_needed(const struct mos_copy *copy, void *argument) {
     struct mos_needed *needed = argument;
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     const mos_object_list *list = NULL;
-    // Whoever gave up needs nothing any more; asked for again, it sends all of it again.
-    if (strcmp(copy->id, needed->except) == 0 || copy->status == MOS_COPY_FAILED) {
+    if (strcmp(copy->id, needed->except) == 0) {
         return true;
     }
     needed->status = mos_offsite_read_objects(needed->offsite, copy->id, arena, &list, &needed->error);
+    // Whoever gave up needs nothing any more; asked for again, it sends all of it again. But one that was complete before may still serve
+    // to bring back what is left of it.
+    if (copy->status == MOS_COPY_FAILED &&
+        (!list || list->n_objects == 0 || !mos_name_set_has(&needed->there, list->objects[list->n_objects - 1]->name))) {
+        return needed->status == MOS_OK;
+    }
     for (size_t i = 0; list && i < list->n_objects; i++) {
         mos_name_set_add(&needed->names, list->objects[i]->name);
     }
@@ -28,10 +33,21 @@ static bool add_needed(const struct mos_copy *copy, void *argument) {
     return needed->status == MOS_OK;
 }
 
-mos_status mos_removal_needed(struct mos_offsite_place *place, const char *except, struct mos_needed *out, struct mos_error *error) {
+static mos_status note_manifest(const struct mos_store_object *object, void *argument, struct mos_error *error) {
+    (void)error;
+    mos_name_set_add(argument, object->name);
+    return MOS_OK;
+}
+
+mos_status mos_removal_needed(struct mos_offsite_place *place, const char *except, const struct mos_store_call *call,
+                              struct mos_needed *out, struct mos_error *error) {
     MOS_CLEANUP_READ mos_catalog_session *session = NULL;
     *out = (struct mos_needed){.offsite = place->offsite, .except = except};
-    mos_status status = mos_catalog_read_begin(place->offsite->options.catalog, &session, error);
+    // First: a manifest that comes later would be a stranger, and one that goes is none.
+    mos_status status = mos_removal_each_object(place, "backups/", call, note_manifest, &out->there, error);
+    if (status == MOS_OK) {
+        status = mos_catalog_read_begin(place->offsite->options.catalog, &session, error);
+    }
     if (status == MOS_OK) {
         status = mos_catalog_each_copy(session, place->url, add_needed, out, error);
     }
@@ -39,12 +55,18 @@ mos_status mos_removal_needed(struct mos_offsite_place *place, const char *excep
         *error = out->error;
         status = out->status;
     }
+    for (size_t i = 0; i < out->there.capacity && status == MOS_OK; i++) {
+        if (out->there.slots[i] && !mos_name_set_has(&out->manifests, out->there.slots[i])) {
+            snprintf(out->stranger, sizeof(out->stranger), "%s", out->there.slots[i]);
+        }
+    }
     return status;
 }
 
 void mos_removal_needed_free(struct mos_needed *needed) {
     mos_name_set_free(&needed->names);
     mos_name_set_free(&needed->manifests);
+    mos_name_set_free(&needed->there);
 }
 
 mos_status mos_removal_each_object(struct mos_offsite_place *place, const char *prefix, const struct mos_store_call *call,
@@ -67,14 +89,6 @@ mos_status mos_removal_each_object(struct mos_offsite_place *place, const char *
         }
     }
     return MOS_OK;
-}
-
-mos_status mos_removal_stranger(const struct mos_store_object *object, void *argument, struct mos_error *error) {
-    const struct mos_needed *needed = argument;
-    return mos_name_set_has(&needed->manifests, object->name)
-               ? MOS_OK
-               : mos_fail(error, MOS_FAILED_PRECONDITION, "%s lies there and no copy is known that it belongs to; what it needs stays",
-                          object->name);
 }
 
 // ---- Taking away ----
@@ -130,9 +144,10 @@ static mos_status take_manifest(struct mos_removal *removal, const mos_object_li
 
 static mos_status take_packs(struct mos_removal *removal, const char *copy_id, const mos_object_list *list, struct mos_error *error) {
     struct mos_needed needed;
-    mos_status status = mos_removal_needed(removal->place, copy_id, &needed, error);
-    if (status == MOS_OK) {
-        status = mos_removal_each_object(removal->place, "backups/", removal->call, mos_removal_stranger, &needed, error);
+    mos_status status = mos_removal_needed(removal->place, copy_id, removal->call, &needed, error);
+    if (status == MOS_OK && *needed.stranger) {
+        status = mos_fail(error, MOS_FAILED_PRECONDITION, "%s lies there and no copy is known that it belongs to; what it needs stays",
+                          needed.stranger);
     }
     for (size_t i = 0; i < list->n_objects && status == MOS_OK; i++) {
         const mos_stored_object *object = list->objects[i];
@@ -197,6 +212,7 @@ mos_status mos_removal_copy(struct mos_offsite_place *place, struct mos_copy *co
     settle_deletion(offsite, copy, caller, MOS_OK, "");
     mos_offsite_resolve(offsite, MOS_ALERT_OFFSITE_FAILED, copy->id);
     mos_offsite_resolve(offsite, MOS_ALERT_RETENTION_VIOLATION, copy->id);
+    mos_offsite_resolve_lock(offsite, copy->id);
     // What stays behind is what nobody needs: the next cleanup finds it.
     if (list && packs && take_packs(&removal, copy->id, list, &cause) != MOS_OK) {
         mos_log_warning("objects of a deleted copy stay for now", MOS_TEXT("copy", copy->id), MOS_TEXT("reason", cause.message));

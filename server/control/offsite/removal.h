@@ -12,15 +12,17 @@ struct mos_needed {
     struct mos_name_set names;
     // Of those copies whose objects are known.
     struct mos_name_set manifests;
+    // Manifests that lie at the place.
+    struct mos_name_set there;
+    // One of them that no copy of ours accounts for ("": none): its packs are unknown, so nothing that it may need may be taken away.
+    char stranger[MOS_STORE_NAME_LIMIT + 1];
     mos_status status;
     struct mos_error error;
 };
-// Without the copy `except` ("": of all). To be freed, also after a failure.
-mos_status mos_removal_needed(struct mos_offsite_place *place, const char *except, struct mos_needed *out, struct mos_error *error);
+// Without the copy `except` ("": of all). The place's work must be held. To be freed, also after a failure.
+mos_status mos_removal_needed(struct mos_offsite_place *place, const char *except, const struct mos_store_call *call,
+                              struct mos_needed *out, struct mos_error *error);
 void mos_removal_needed_free(struct mos_needed *needed);
-// For mos_removal_each_object on "backups/", with a mos_needed. MOS_FAILED_PRECONDITION at a manifest that no copy of ours accounts for:
-// its packs are unknown, so nothing that it may need may be taken away.
-mos_status mos_removal_stranger(const struct mos_store_object *object, void *argument, struct mos_error *error);
 
 // All names at the place, page by page, to `visit`, until it fails.
 mos_status mos_removal_each_object(struct mos_offsite_place *place, const char *prefix, const struct mos_store_call *call,

@@ -347,7 +347,8 @@ static mos_status archive(mos_store *store, const char *name, const struct mos_s
     if (*version && strcmp(version, "null") != 0) {
         delete_version(s3, name, version, call, NULL);
     }
-    return MOS_OK;
+    status = look(s3, name, &object, NULL, call, error);
+    return status == MOS_OK ? mos_store_confirm_class(store, &object, s3->archive_class, error) : status;
 }
 
 static mos_status thaw(mos_store *store, const char *name, int days, const struct mos_store_call *call, struct mos_error *error) {

@@ -68,6 +68,7 @@ mos_status mos_s3_fail(const struct mos_store_http_response *response, const cha
         {"InvalidChecksum", MOS_CORRUPT},
         {"IncompleteBody", MOS_UNAVAILABLE},
         {"InvalidRange", MOS_OUT_OF_RANGE},
+        {"InvalidObjectState", MOS_FAILED_PRECONDITION},
     };
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(1 << 20);
     const struct mos_xml *root = mos_xml_parse(arena, response->body.data, response->body.size_bytes);

@@ -13,8 +13,16 @@
 
 #define INCOMING "incoming~"
 
-// libssh2 has as much of a piece on its way at once as the other side takes.
-enum { PIECE_BYTES = 4 * 1024 * 1024, PATH_BYTES = 4096 + 2 * MOS_STORE_NAME_LIMIT, WHAT_BYTES = MOS_STORE_NAME_LIMIT + 64 };
+enum {
+    // libssh2 asks for as much as four times this ahead.
+    PIECE_BYTES = 4 * 1024 * 1024,
+    // On its way at once; OpenSSH takes no more than these before it has written them.
+    WINDOW_BYTES = 2 * 1024 * 1024,
+    // Read and hashed at once.
+    STEP_BYTES = 256 * 1024,
+    PATH_BYTES = 4096 + 2 * MOS_STORE_NAME_LIMIT,
+    WHAT_BYTES = MOS_STORE_NAME_LIMIT + 64,
+};
 
 struct sftp {
     mos_store base;
@@ -132,38 +140,77 @@ static mos_status fail_write(const struct session *session, int code, const char
     return status;
 }
 
+// What is on its way to the server. libssh2 wants all of it that is not acknowledged given again with each call, and sends what stands
+// behind it: so the buffer is filled while the server writes, and there is always something for the server to do.
+struct window {
+    char *data;
+    // From `begin` to `end` nothing is acknowledged yet.
+    size_t begin;
+    size_t end;
+    int64_t read_bytes;
+};
+
+// One step more of the source, where there is room for it.
+static mos_status fill(struct window *window, const struct mos_store_source *source, mos_store_hash *hash, struct mos_error *error) {
+    int64_t left = source->size_bytes - window->read_bytes;
+    size_t size = left < STEP_BYTES ? (size_t)left : STEP_BYTES;
+    if (left == 0 || window->end - window->begin + size > WINDOW_BYTES) {
+        return MOS_OK;
+    }
+    if (window->end + size > PIECE_BYTES) {
+        memmove(window->data, window->data + window->begin, window->end - window->begin);
+        window->end -= window->begin;
+        window->begin = 0;
+    }
+    mos_status status = mos_store_source_read(source, window->read_bytes, window->data + window->end, size, error);
+    if (status == MOS_OK) {
+        mos_store_hash_update(hash, window->data + window->end, size);
+        window->end += size;
+        window->read_bytes += (int64_t)size;
+    }
+    return status;
+}
+
+static mos_status send_all(const struct session *session, LIBSSH2_SFTP_HANDLE *file, const char *path,
+                           const struct mos_store_source *source, mos_store_hash *hash, struct mos_error *error) {
+    MOS_CLEANUP_FREE char *data = mos_malloc(PIECE_BYTES);
+    struct window window = {.data = data};
+    mos_status status = MOS_OK;
+    for (bool begun = false; !begun || window.begin < window.end; begun = true) {
+        // What cannot be read ends the file here, but what is on its way is waited for: the connection stays good.
+        status = status == MOS_OK ? fill(&window, source, hash, error) : status;
+        if (window.begin == window.end) {
+            break;
+        }
+        mos_status sent;
+        ssize_t count;
+        MOS_SSH_AWAIT(session->ssh, session->call, error, sent, count,
+                      libssh2_sftp_write(file, window.data + window.begin, window.end - window.begin));
+        if (sent != MOS_OK) {
+            return sent;
+        }
+        // 0: sent as far as the server lets us, and nothing acknowledged.
+        if (count < 0) {
+            return fail_write(session, (int)count, path, error);
+        }
+        window.begin += (size_t)count;
+        mos_store_moved(session->call, count);
+        if (mos_store_over(session->call)) {
+            // More is on its way, which this connection would have to wait for.
+            session->ssh->broken = window.begin < window.end;
+            return mos_store_fail_cancelled(error);
+        }
+    }
+    return status;
+}
+
 static mos_status write_all(const struct session *session, LIBSSH2_SFTP_HANDLE *file, const char *path, const char *name,
                             const struct mos_store_source *source, struct mos_error *error) {
     MOS_CLEANUP_HASH mos_store_hash *hash = mos_store_hash_new(MOS_STORE_SHA256);
-    MOS_CLEANUP_FREE char *piece = mos_malloc(PIECE_BYTES);
     uint8_t sha256[MOS_STORE_HASH_BYTES];
     LIBSSH2_SFTP_ATTRIBUTES written = {0};
-    mos_status status = MOS_OK;
     int code = 0;
-    for (int64_t done = 0; done < source->size_bytes && status == MOS_OK;) {
-        size_t size = source->size_bytes - done < PIECE_BYTES ? (size_t)(source->size_bytes - done) : PIECE_BYTES;
-        status = mos_store_source_read(source, done, piece, size, error);
-        if (status == MOS_OK) {
-            mos_store_hash_update(hash, piece, size);
-        }
-        for (size_t sent = 0; status == MOS_OK && sent < size;) {
-            ssize_t count;
-            MOS_SSH_AWAIT(session->ssh, session->call, error, status, count, libssh2_sftp_write(file, piece + sent, size - sent));
-            if (status == MOS_OK && count <= 0) {
-                return fail_write(session, count < 0 ? (int)count : LIBSSH2_ERROR_SOCKET_DISCONNECT, path, error);
-            }
-            if (status == MOS_OK) {
-                sent += (size_t)count;
-                mos_store_moved(session->call, count);
-                if (mos_store_over(session->call)) {
-                    // More is on its way, which this connection would have to wait for.
-                    session->ssh->broken = sent < size;
-                    status = mos_store_fail_cancelled(error);
-                }
-            }
-        }
-        done += (int64_t)size;
-    }
+    mos_status status = send_all(session, file, path, source, hash, error);
     mos_store_hash_take(hash, sha256);
     if (status == MOS_OK && memcmp(sha256, source->sha256, sizeof(sha256)) != 0) {
         return mos_fail(error, MOS_CORRUPT, "%s does not have the SHA-256 that it should have", name);

@@ -62,6 +62,10 @@ mos_status mos_store_fail_cancelled(struct mos_error *error);
 // Exactly `size_bytes` of a source from `offset_bytes` of it on; MOS_CORRUPT where it is shorter.
 mos_status mos_store_source_read(const struct mos_store_source *source, int64_t offset_bytes, void *out, size_t size_bytes,
                                  struct mos_error *error);
+// Not every server that is told to move an object to another class does so, or says that it does not: of an object that was looked at after
+// the move, MOS_FAILED_PRECONDITION where it is in another class.
+mos_status mos_store_confirm_class(const mos_store *store, const struct mos_store_object *moved, const char *wanted,
+                                   struct mos_error *error);
 // Whether what is there is what put was to write: MOS_OK fills the result, MOS_ALREADY_EXISTS otherwise.
 mos_status mos_store_same(const struct mos_store_object *there, const struct mos_store_source *source, struct mos_store_put_result *out,
                           struct mos_error *error);

@@ -20,17 +20,17 @@ bool mos_offsite_over(void *offsite) {
     return atomic_load(&((mos_offsite *)offsite)->stopping);
 }
 
-int mos_offsite_lock(mos_offsite *offsite, const char *name) {
+mos_status mos_offsite_lock(mos_offsite *offsite, const char *name, int *out_descriptor, struct mos_error *error) {
     char path[PATH_LIMIT];
     snprintf(path, sizeof(path), "%s/lock", offsite->options.repository);
     mkdir(path, 0700);
     snprintf(path, sizeof(path), "%s/lock/%s", offsite->options.repository, name);
-    int descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (descriptor >= 0 && flock(descriptor, LOCK_SH) != 0) {
-        close(descriptor);
-        descriptor = -1;
+    *out_descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int code = *out_descriptor < 0 ? -1 : 0;
+    while (code == 0 && flock(*out_descriptor, LOCK_SH) != 0) {
+        code = errno == EINTR ? 0 : -1;
     }
-    return descriptor;
+    return code == 0 ? MOS_OK : mos_fail_errno(error, errno, "the repository's lock/%s cannot be had", name);
 }
 
 // ---- Here ----
@@ -155,6 +155,11 @@ mos_status mos_offsite_bring_object(mos_offsite *offsite, struct mos_offsite_pla
             mos_offsite_bring_from(place->store, offsite->options.repository, object->name, object->sha256.data, call, &cause);
         if (tried == MOS_OK || tried == MOS_CANCELLED) {
             return tried == MOS_OK ? MOS_OK : mos_fail(error, tried, "%s", cause.message);
+        }
+        if (tried == MOS_NOT_FOUND) {
+            // Nothing is lost where only the disk is away.
+            mos_status disk = mos_offsite_check_disk(place, call, &cause);
+            tried = disk == MOS_OK ? tried : disk;
         }
         mos_log_warning("an object could not be brought from a place", MOS_TEXT("object", object->name), MOS_TEXT("location", place->name),
                         MOS_TEXT("reason", cause.message));

@@ -429,6 +429,7 @@ static bool settle(struct upload *upload, mos_status status, const struct mos_er
         mos_offsite_raise(upload->offsite, MOS_ALERT_OFFSITE_FAILED, copy.id, copy.backup_id, copy.message, NULL, 0);
     } else if (status == MOS_OK) {
         mos_offsite_resolve(upload->offsite, MOS_ALERT_OFFSITE_FAILED, copy.id);
+        mos_offsite_resolve_lock(upload->offsite, copy.id);
     }
     return recorded;
 }
@@ -449,15 +450,19 @@ bool mos_offsite_attempt(struct mos_offsite_place *place, struct mos_copy *copy)
         upload.lock_until_ns =
             offsite->lock_ns && mos_store_capabilities_of(place->store)->retention ? mos_now_unix_ns() + offsite->lock_ns : 0;
         // No pack vanishes meanwhile.
-        int lock = mos_offsite_lock(offsite, "reading");
-        status = learn_objects(&upload, arena, &error);
+        int lock;
+        status = mos_offsite_lock(offsite, "reading", &lock, &error);
+        bool locked = status == MOS_OK;
+        if (locked) {
+            status = learn_objects(&upload, arena, &error);
+        }
         if (status == MOS_OK) {
             status = send_all(&upload, &error);
         }
         mos_close_cleanup(&lock);
         recorded = settle(&upload, status, &error);
         // What is lost here is no fault of the place.
-        bool ours = status == MOS_DATA_LOSS || (upload.hopeless && status == MOS_NOT_FOUND);
+        bool ours = !locked || status == MOS_DATA_LOSS || (upload.hopeless && status == MOS_NOT_FOUND);
         mos_offsite_note_health(place, ours ? MOS_OK : status, error.message);
     } else if (status != MOS_FAILED_PRECONDITION) {
         mos_log_error("a copy could not be begun", MOS_TEXT("copy", copy->id), MOS_TEXT("reason", error.message));

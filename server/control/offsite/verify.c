@@ -166,7 +166,8 @@ mos_status mos_offsite_verify(mos_offsite *offsite, const char *copy_id, int32_t
     struct check check = {.place = place, .call = &call, .arena = arena, .out = out};
     out->errors = mos_arena_array(arena, char *, TOLD_MOST);
     check.damaged = mos_calloc(list->n_objects, sizeof(char *));
-    status = check_all(&check, list, percent, error);
+    status = mos_offsite_check_disk(place, &call, error);
+    status = status == MOS_OK ? check_all(&check, list, percent, error) : status;
     out->verified_at_unix_ns = mos_now_unix_ns();
     if (status == MOS_OK && out->faults > 0 && is_deleted(offsite, copy_id)) {
         status = mos_fail(error, MOS_FAILED_PRECONDITION, "the copy was deleted while it was verified");

@@ -325,17 +325,23 @@ mos_status mos_call_unpack(struct mos_call *call, grpc_byte_buffer *buffer, cons
     return status;
 }
 
-grpc_byte_buffer *mos_call_pack(struct mos_call *call, const ProtobufCMessage *message) {
+mos_status mos_pack(const ProtobufCMessage *message, grpc_slice *out, struct mos_error *error) {
     const char *field;
     if (!mos_message_utf8_valid(message, &field)) {
-        mos_fail(&call->error, MOS_INTERNAL, "the field %s of the answer is not valid text", field);
+        return mos_fail(error, MOS_INTERNAL, "the field %s of the answer is not valid text", field);
+    }
+    *out = grpc_slice_malloc(protobuf_c_message_get_packed_size(message));
+    protobuf_c_message_pack(message, GRPC_SLICE_START_PTR(*out));
+    return MOS_OK;
+}
+
+grpc_byte_buffer *mos_call_pack(struct mos_call *call, const ProtobufCMessage *message) {
+    grpc_slice slice;
+    if (mos_pack(message, &slice, &call->error) != MOS_OK) {
         return NULL;
     }
-    size_t size_bytes = protobuf_c_message_get_packed_size(message);
-    grpc_slice slice = grpc_slice_malloc(size_bytes);
-    protobuf_c_message_pack(message, GRPC_SLICE_START_PTR(slice));
+    call->sent_bytes += GRPC_SLICE_LENGTH(slice);
     grpc_byte_buffer *buffer = grpc_raw_byte_buffer_create(&slice, 1);
     grpc_slice_unref(slice);
-    call->sent_bytes += size_bytes;
     return buffer;
 }

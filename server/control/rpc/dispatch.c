@@ -1,12 +1,11 @@
 // The life of a call: it comes on a completion queue's thread, its message is read there, its handler runs on a thread of the pool and
-// starts batches itself, and whoever lets go last frees it.
+// starts batches itself (stream.c), and whoever lets go last frees it.
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/buffer.h"
 #include "common/clock.h"
-#include "common/log.h"
 #include "common/text.h"
 #include "control/rpc/details.h"
 #include "control/rpc/rpc_internal.h"
@@ -49,16 +48,6 @@ static void release(struct mos_call *call) {
     free(call);
 }
 
-// false: gRPC has not taken the batch, and the tag will not come.
-static bool start_batch(struct mos_call *call, const grpc_op *ops, size_t count, struct mos_tag *tag) {
-    mos_tag_post(tag);
-    grpc_call_error problem = grpc_call_start_batch(call->grpc, ops, count, tag, NULL);
-    if (problem != GRPC_CALL_OK) {
-        mos_log_error("grpc refused a batch", MOS_TEXT("reason", grpc_call_error_to_string(problem)), MOS_TEXT("method", call->path));
-    }
-    return problem == GRPC_CALL_OK;
-}
-
 static void call_closed(struct mos_tag *tag, bool success) {
     (void)success;
     struct mos_call *call = tag->owner;
@@ -72,86 +61,6 @@ static void call_closed(struct mos_tag *tag, bool success) {
 static void status_sent(struct mos_tag *tag, bool success) {
     (void)success;
     release(tag->owner);
-}
-
-static void operation_done(struct mos_tag *tag, bool success) {
-    struct mos_operation *operation = tag->owner;
-    struct mos_call *call = operation->call;
-    pthread_mutex_lock(&call->lock);
-    operation->success = success;
-    operation->pending = false;
-    pthread_cond_broadcast(&call->changed);
-    pthread_mutex_unlock(&call->lock);
-}
-
-// Blocks until the batch is done; false when it could not be.
-static bool operate(struct mos_call *call, struct mos_operation *operation, const grpc_op *ops, size_t count) {
-    operation->pending = true;
-    if (!start_batch(call, ops, count, &operation->tag)) {
-        operation->pending = false;
-        return false;
-    }
-    pthread_mutex_lock(&call->lock);
-    while (operation->pending) {
-        pthread_cond_wait(&call->changed, &call->lock);
-    }
-    bool success = operation->success;
-    pthread_mutex_unlock(&call->lock);
-    return success;
-}
-
-// ---- Messages of streams ----
-
-static grpc_op headers_op(struct mos_call *call) {
-    call->headers_sent = true;
-    grpc_op op = {.op = GRPC_OP_SEND_INITIAL_METADATA};
-    op.data.send_initial_metadata.count = call->headers.count;
-    op.data.send_initial_metadata.metadata = call->headers.items;
-    return op;
-}
-
-mos_status mos_call_send(struct mos_call *call, const ProtobufCMessage *message) {
-    mos_status told = mos_call_cancel_status(call);
-    if (told == MOS_CANCELLED || told == MOS_DEADLINE_EXCEEDED) {
-        return mos_call_fail_cancelled(call);
-    }
-    grpc_byte_buffer *buffer = mos_call_pack(call, message);
-    if (!buffer) {
-        return call->error.status;
-    }
-    grpc_op ops[2];
-    size_t count = 0;
-    if (!call->headers_sent) {
-        ops[count++] = headers_op(call);
-    }
-    ops[count] = (grpc_op){.op = GRPC_OP_SEND_MESSAGE};
-    ops[count++].data.send_message.send_message = buffer;
-    bool sent = operate(call, &call->sending, ops, count);
-    grpc_byte_buffer_destroy(buffer);
-    return sent ? MOS_OK : mos_call_fail_cancelled(call);
-}
-
-mos_status mos_call_receive(struct mos_call *call, const ProtobufCMessage **out) {
-    *out = NULL;
-    mos_arena_destroy(call->message_arena);
-    call->message_arena = NULL;
-    call->received = NULL;
-    grpc_op op = {.op = GRPC_OP_RECV_MESSAGE};
-    op.data.recv_message.recv_message = &call->received;
-    bool received = operate(call, &call->receiving, &op, 1);
-    mos_status told = mos_call_cancel_status(call);
-    if (!received || told == MOS_CANCELLED || told == MOS_DEADLINE_EXCEEDED) {
-        grpc_byte_buffer_destroy(call->received);
-        return mos_call_fail_cancelled(call);
-    }
-    if (!call->received) {
-        return MOS_OK;
-    }
-    call->message_arena = mos_arena_create(call->server->options.arena_limit_bytes);
-    ProtobufCMessage *message = NULL;
-    mos_status status = mos_call_unpack(call, call->received, call->route->method->request, call->message_arena, &message);
-    *out = message;
-    return status;
 }
 
 // ---- The handler ----
@@ -177,6 +86,9 @@ static void settle_error(struct mos_call *call, mos_status status) {
 }
 
 static void end_call(struct mos_call *call, mos_status status, grpc_byte_buffer *response, size_t begun) {
+    if (mos_call_is_stream(call)) {
+        mos_call_await_posts(call);
+    }
     if (status != MOS_OK) {
         settle_error(call, status);
     }
@@ -191,7 +103,7 @@ static void end_call(struct mos_call *call, mos_status status, grpc_byte_buffer 
     grpc_op ops[3];
     size_t count = 0;
     if (!call->headers_sent) {
-        ops[count++] = headers_op(call);
+        ops[count++] = mos_call_headers_op(call);
     }
     if (response) {
         ops[count] = (grpc_op){.op = GRPC_OP_SEND_MESSAGE};
@@ -213,7 +125,7 @@ static void end_call(struct mos_call *call, mos_status status, grpc_byte_buffer 
     ops[count].data.send_status_from_server.status_details = &text;
     ops[count].data.send_status_from_server.trailing_metadata_count = call->trailers.count;
     ops[count++].data.send_status_from_server.trailing_metadata = call->trailers.items;
-    if (!start_batch(call, ops, count, &call->status_sent)) {
+    if (!mos_call_start_batch(call, ops, count, &call->status_sent)) {
         grpc_call_cancel(call->grpc, NULL);
         release(call);
     }
@@ -332,7 +244,7 @@ static void request_received(struct mos_tag *tag, bool success) {
     struct mos_operation *operation = tag->owner;
     struct mos_call *call = operation->call;
     call->request_failed = !success;
-    call->receiving.tag.done = operation_done;
+    call->receiving.tag.done = mos_call_operation_done;
     submit(call);
 }
 
@@ -375,8 +287,8 @@ static struct mos_call *make_call(struct mos_queue *queue, struct mos_acceptor *
     call->work.run = run_handler;
     call->closed = (struct mos_tag){.done = call_closed, .owner = call};
     call->status_sent = (struct mos_tag){.done = status_sent, .owner = call};
-    call->sending = (struct mos_operation){.tag = {.done = operation_done, .owner = &call->sending}, .call = call};
-    call->receiving = (struct mos_operation){.tag = {.done = operation_done, .owner = &call->receiving}, .call = call};
+    call->sending = (struct mos_operation){.tag = {.done = mos_call_sent, .owner = &call->sending}, .call = call};
+    call->receiving = (struct mos_operation){.tag = {.done = mos_call_operation_done, .owner = &call->receiving}, .call = call};
     call->route = server->routes ? bsearch(path, server->routes, server->route_count, sizeof(*server->routes), compare_path) : NULL;
     return call;
 }
@@ -400,7 +312,7 @@ void mos_call_accept(struct mos_queue *queue, struct mos_acceptor *acceptor) {
 
     grpc_op op = {.op = GRPC_OP_RECV_CLOSE_ON_SERVER};
     op.data.recv_close_on_server.cancelled = &call->cancelled_by_grpc;
-    if (!start_batch(call, &op, 1, &call->closed)) {
+    if (!mos_call_start_batch(call, &op, 1, &call->closed)) {
         release(call);
     }
     if (full) {
@@ -416,7 +328,7 @@ void mos_call_accept(struct mos_queue *queue, struct mos_acceptor *acceptor) {
     call->receiving.tag.done = request_received;
     op = (grpc_op){.op = GRPC_OP_RECV_MESSAGE};
     op.data.recv_message.recv_message = &call->request;
-    if (!start_batch(call, &op, 1, &call->receiving.tag)) {
+    if (!mos_call_start_batch(call, &op, 1, &call->receiving.tag)) {
         call->request_failed = true;
         submit(call);
     }

@@ -40,6 +40,10 @@
 typedef struct mos_rpc_server mos_rpc_server;
 struct mos_call;
 
+// Threads that serve streams are so much nicer than those that answer a single question: when news comes to all who watch, whoever asks for
+// one thing is served before them.
+enum { MOS_STREAM_NICE = 5 };
+
 // ---- What the plugin writes ----
 
 enum mos_method_kind { MOS_METHOD_UNARY, MOS_METHOD_SERVER_STREAM, MOS_METHOD_CLIENT_STREAM, MOS_METHOD_BIDI_STREAM };
@@ -207,5 +211,22 @@ const char *mos_call_peer_san(struct mos_call *call, size_t index);
 // has sent all; a message is valid until the next receive. One sender and one receiver at a time; they may be two threads.
 mos_status mos_call_send(struct mos_call *call, const ProtobufCMessage *message);
 mos_status mos_call_receive(struct mos_call *call, const ProtobufCMessage **out);
+
+// ---- One message to many calls ----
+
+// What goes to many streams at once is packed once, and posted to each by one thread while the handlers wait: none of them is woken.
+typedef struct mos_packed mos_packed;
+
+// MOS_INTERNAL where a text in it is not valid. On MOS_OK *out is the caller's.
+mos_status mos_packed_create(mos_packed **out, const ProtobufCMessage *message, struct mos_error *error);
+// What was posted is sent all the same. NULL is fine.
+void mos_packed_destroy(mos_packed *packed);
+// Sends the message, of the type that the call streams, behind those posted before. Never blocks. false, and nothing is sent, when the
+// client is so slow that eight wait already, or when the call cannot send any more (mos_call_send says why).
+//
+// From another thread than the handler's, one at a time, and only while the handler is known to be there and to send nothing itself: it
+// must not return, nor call mos_call_send or mos_call_set_header, before the last post has returned. What is still on its way then needs no
+// care: mos_call_send and the end of the call wait for it, so that order is kept and the call outlives it.
+bool mos_call_post(struct mos_call *call, const mos_packed *packed);
 
 #endif

@@ -92,6 +92,16 @@ struct mos_operation {
     bool success;
 };
 
+// Packed messages that wait until the one before is sent.
+enum { MOS_POSTS_MOST = 8 };
+struct mos_posts {
+    grpc_slice waiting[MOS_POSTS_MOST];
+    size_t first;
+    size_t count;
+    // A message could not be sent: the call is over, or about to be.
+    bool failed;
+};
+
 struct mos_metadata_list {
     grpc_metadata *items;
     size_t count;
@@ -130,7 +140,9 @@ struct mos_call {
     int cancelled_by_grpc;
     grpc_byte_buffer *request; // the single message of a unary or server streaming call
     bool request_failed;
+    // Whoever makes `sending` pending, under the lock, owns the headers and starts the batch; the next one starts when it is not pending.
     struct mos_operation sending;
+    struct mos_posts posts; // under the lock
     struct mos_operation receiving;
     grpc_byte_buffer *received;
     mos_arena *message_arena;
@@ -149,6 +161,16 @@ struct mos_call {
 
 void mos_tag_post(struct mos_tag *tag);
 
+// stream.c
+// false: gRPC has not taken the batch, and the tag will not come.
+bool mos_call_start_batch(struct mos_call *call, const grpc_op *ops, size_t count, struct mos_tag *tag);
+// For the first batch that sends something.
+grpc_op mos_call_headers_op(struct mos_call *call);
+void mos_call_operation_done(struct mos_tag *tag, bool success);
+void mos_call_sent(struct mos_tag *tag, bool success);
+// Blocks until nothing that was posted is on its way any more.
+void mos_call_await_posts(struct mos_call *call);
+
 // dispatch.c: takes over a call that has come; on its queue's thread.
 void mos_call_accept(struct mos_queue *queue, struct mos_acceptor *acceptor);
 // Tells the call that it is over, once; later ones change nothing.
@@ -163,6 +185,8 @@ void mos_call_choose_request_id(struct mos_call *call);
 // Unpacks and frees the buffer, which may be NULL.
 mos_status mos_call_unpack(struct mos_call *call, grpc_byte_buffer *buffer, const ProtobufCMessageDescriptor *descriptor, mos_arena *arena,
                            ProtobufCMessage **out);
+// A message as bytes, the caller's to unref. MOS_INTERNAL for one that cannot be sent.
+mos_status mos_pack(const ProtobufCMessage *message, grpc_slice *out, struct mos_error *error);
 // NULL, and the call's error says why, for a message that cannot be sent.
 grpc_byte_buffer *mos_call_pack(struct mos_call *call, const ProtobufCMessage *message);
 

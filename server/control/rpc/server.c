@@ -1,3 +1,4 @@
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,7 +16,7 @@
 #include "control/rpc/client_address.h"
 #include "control/rpc/rpc_internal.h"
 
-enum { ACCEPTORS_A_QUEUE = 32, LARGEST_PEM_BYTES = 1 << 20, STREAM_NICE = 5 };
+enum { ACCEPTORS_A_QUEUE = 32, LARGEST_PEM_BYTES = 1 << 20 };
 
 // ---- Making ----
 
@@ -26,8 +27,22 @@ static void log_for_grpc(gpr_log_func_args *args) {
     mos_log_write(level, "grpc", (struct mos_log_field[]){MOS_TEXT("message", args->message), {0}});
 }
 
-static void set_log_function(void) {
+// Debian builds absl, of which gRPC has its locks, with a search for deadlocks: every lock that is taken enters a graph that the whole
+// process shares under one spinning lock. It is for absl's developers, and a tenth of what a call costs. It can be switched off, but in C++
+// alone, so by its name there; an absl of another name goes on searching.
+static void stop_deadlock_search(void) {
+    enum { IGNORE = 0 };
+    void *symbol = dlsym(RTLD_DEFAULT, "_ZN4absl7debian329SetMutexDeadlockDetectionModeENS0_15OnDeadlockCycleE");
+    void (*set_mode)(int mode);
+    memcpy(&set_mode, &symbol, sizeof(set_mode));
+    if (set_mode) {
+        set_mode(IGNORE);
+    }
+}
+
+static void prepare_grpc(void) {
     gpr_set_log_function(log_for_grpc);
+    stop_deadlock_search();
 }
 
 static void set_defaults(struct mos_rpc_options *options) {
@@ -67,7 +82,7 @@ mos_status mos_rpc_server_create(mos_rpc_server **out, const struct mos_rpc_opti
         return proxies;
     }
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, set_log_function);
+    pthread_once(&once, prepare_grpc);
     grpc_init();
     mos_rpc_server *server = mos_calloc(1, sizeof(*server));
     server->options = *options;
@@ -307,7 +322,7 @@ mos_status mos_rpc_server_start(mos_rpc_server *server, struct mos_error *error)
         server->port = 0;
     }
     server->pool = mos_pool_create((size_t)server->options.max_threads, 0);
-    server->stream_pool = mos_pool_create((size_t)server->options.max_threads, STREAM_NICE);
+    server->stream_pool = mos_pool_create((size_t)server->options.max_threads, MOS_STREAM_NICE);
     server->acceptor_count = server->queue_count * ACCEPTORS_A_QUEUE;
     server->acceptors = mos_calloc(server->acceptor_count, sizeof(*server->acceptors));
     server->started = true;

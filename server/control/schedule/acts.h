@@ -15,6 +15,8 @@ struct mos_schedule_acts {
     // Queues the deletion of a backup, and the removal of what no backup needs.
     mos_status (*remove)(void *context, const char *backup_id, struct mos_error *error);
     mos_status (*prune)(void *context, struct mos_error *error);
+    // Whether the monitor has judged all backups that have ended: only then is what retention must not touch in quarantine.
+    mos_status (*all_judged)(void *context, bool *out, struct mos_error *error);
 };
 
 #endif

@@ -87,8 +87,14 @@ mos_status mos_sweep(mos_catalog *catalog, const struct mos_schedule_acts *acts,
                      struct mos_error *error) {
     MOS_CLEANUP_STORE mos_schedule_store *store = NULL;
     int removed = 0;
-    *out_more = false;
-    mos_status status = mos_schedule_store_open(&store, catalog, tag_rules, NULL, error);
+    bool judged = false;
+    mos_status status = acts->all_judged(acts->context, &judged, error);
+    *out_more = !judged;
+    if (status != MOS_OK || !judged) {
+        return status;
+    }
+    // What ends between the question and this is younger than all that goes.
+    status = mos_schedule_store_open(&store, catalog, tag_rules, NULL, error);
     if (status != MOS_OK) {
         return status;
     }

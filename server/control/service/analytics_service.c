@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "control/catalog/figures.h"
+#include "control/job/facts.h"
 #include "control/service/internal.h"
 
 #define DAY_NS (86400 * MOS_NS_PER_SECOND)
@@ -44,11 +45,8 @@ static void add(struct sums *sums, const struct mos_backup_glance *backup, const
 static void glance(const struct mos_backup_glance *backup, void *argument) {
     struct analysis *analysis = argument;
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
-    const Mosaajii__Engine__V1__BackupRecord *record =
-        backup->facts.size_bytes > 0
-            ? mosaajii__engine__v1__backup_record__unpack(mos_arena_allocator(arena), backup->facts.size_bytes, backup->facts.data)
-            : NULL;
-    const Mosaajii__Engine__V1__Statistics *statistics = record && record->info ? record->info->statistics : NULL;
+    const Mosaajii__Engine__V1__BackupInfo *info = mos_backup_info(&backup->facts, arena);
+    const Mosaajii__Engine__V1__Statistics *statistics = info ? info->statistics : NULL;
     int64_t day = backup->created_at_unix_ns / DAY_NS - analysis->first_day;
     add(&analysis->all, backup, statistics);
     add(&analysis->types[backup->type], backup, statistics);

@@ -224,7 +224,7 @@ ADMIN_HANDLER(confirm, ConfirmRequest, Confirmation) {
     struct mos_confirmation confirmation;
     mos_status status = mos_check_id("confirmationId", request->confirmation_id, error);
     if (status == MOS_OK) {
-        status = mos_access_confirm(services->access, request->confirmation_id, mos_call_caller_name(call), arena, &confirmation, error);
+        status = mos_access_confirm(services->access, request->confirmation_id, mos_call_caller(call), arena, &confirmation, error);
     }
     if (status != MOS_OK) {
         return status;

@@ -98,6 +98,7 @@ mos_status mos_backup_order_of(const mos_settings *settings, const Mosaajii__Bac
         .database_count = sources.database_count,
         .excludes = sources.excludes,
         .exclude_count = sources.exclude_count,
+        .sentinel = sources.sentinel,
     };
     return MOS_OK;
 }
@@ -295,6 +296,26 @@ static mos_status check_update(const Mosaajii__Backup__V1__UpdateBackupRequest *
     return status == MOS_OK ? check_quarantine(request, error) : status;
 }
 
+// To keep a backup for fewer days is to delete it, only later: it takes the same right, and the same second person.
+static mos_status check_shortening(struct mos_services *services, struct mos_call *call,
+                                   const Mosaajii__Backup__V1__UpdateBackupRequest *request) {
+    struct mos_backup backup;
+    if (!request->_retention_days_case) {
+        return MOS_OK;
+    }
+    mos_status status = mos_read_backup(services, call, request->backup_id, &backup);
+    if (status != MOS_OK || request->retention_days >= backup.retention_days) {
+        return status;
+    }
+    if (!mos_access_may(call, "/mosaajii.backup.v1.BackupService/DeleteBackup")) {
+        return mos_fail(mos_call_error(call), MOS_PERMISSION_DENIED,
+                        "only who may delete a backup may keep it for fewer days than the %d that it is kept for", backup.retention_days);
+    }
+    return mos_access_need_second(services->access, call,
+                                  mos_arena_printf(mos_call_arena(call), "%s, kept for %d days instead of %d", request->backup_id,
+                                                   request->retention_days, backup.retention_days));
+}
+
 BACKUP_HANDLER(update_backup, UpdateBackupRequest, Backup) {
     struct mos_services *services = mos_call_user(call);
     const struct mos_identity *identity = mos_call_caller(call);
@@ -302,6 +323,9 @@ BACKUP_HANDLER(update_backup, UpdateBackupRequest, Backup) {
     mos_status status = check_update(request, mos_call_error(call));
     if (status == MOS_OK) {
         status = mos_check_time("lockedUntil", request->locked_until, &change.locked_until_unix_ns, mos_call_error(call));
+    }
+    if (status == MOS_OK) {
+        status = check_shortening(services, call, request);
     }
     if (status == MOS_OK) {
         status = mos_catalog_write(services->catalog, update, &change, mos_call_error(call));
@@ -392,6 +416,22 @@ BACKUP_HANDLER(verify_backup, VerifyBackupRequest, Verification) {
 
 // ---- Delete ----
 
+// What lies at other places is not deleted with it, and opens there as before.
+static mos_status tell_copies(struct mos_services *services, struct mos_call *call, const char *backup_id,
+                              Mosaajii__Backup__V1__DeleteBackupResponse *response) {
+    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
+    const char *places = "";
+    mos_status status = mos_catalog_read_begin(services->catalog, &session, mos_call_error(call));
+    if (status == MOS_OK) {
+        status = mos_catalog_places_of(session, backup_id, mos_call_arena(call), &places, mos_call_error(call));
+    }
+    if (status == MOS_OK && *places) {
+        response->message =
+            mos_arena_printf(mos_call_arena(call), "%s; a copy that can still be opened is left at %s", response->message, places);
+    }
+    return status != MOS_OK || response->message ? status : mos_fail_memory(call);
+}
+
 BACKUP_HANDLER(delete_backup, DeleteBackupRequest, DeleteBackupResponse) {
     struct mos_services *services = mos_call_user(call);
     mos_arena *arena = mos_call_arena(call);
@@ -399,6 +439,9 @@ BACKUP_HANDLER(delete_backup, DeleteBackupRequest, DeleteBackupResponse) {
     struct mos_backup backup;
     struct mos_job job;
     mos_status status = mos_read_backup(services, call, request->backup_id, &backup);
+    if (status == MOS_OK) {
+        status = mos_access_need_second(services->access, call, request->backup_id);
+    }
     if (status == MOS_OK) {
         status = mos_queue_delete(services->queue, request->backup_id, mos_call_caller_name(call), job_id, mos_call_error(call));
     }
@@ -432,7 +475,7 @@ BACKUP_HANDLER(delete_backup, DeleteBackupRequest, DeleteBackupResponse) {
     } else {
         response->message = mos_arena_printf(arena, "Backup %s was deleted: the repository held nothing of it", backup.id);
     }
-    return response->message ? MOS_OK : mos_fail_memory(call);
+    return response->message ? tell_copies(services, call, backup.id, response) : mos_fail_memory(call);
 }
 
 // ---- Cancel ----

@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "common/text.h"
+#include "control/job/facts.h"
 #include "control/service/internal.h"
 
 typedef Mosaajii__Backup__V1__Backup backup_message;
@@ -124,12 +125,10 @@ static bool make_facts(mos_arena *arena, const struct mos_backup *backup, backup
     if (backup->facts.size_bytes == 0) {
         return true;
     }
-    const Mosaajii__Engine__V1__BackupRecord *record =
-        mosaajii__engine__v1__backup_record__unpack(mos_arena_allocator(arena), backup->facts.size_bytes, backup->facts.data);
-    if (!record || !record->info) {
+    const backup_info *info = mos_backup_info(&backup->facts, arena);
+    if (!info) {
         return false;
     }
-    const backup_info *info = record->info;
     if (!add_metadata(arena, out, "host", info->host) || !add_metadata(arena, out, "sources", source_list(arena, info)) ||
         !add_metadata(arena, out, "engineVersion", info->engine_version) ||
         (*info->base_id && !add_metadata(arena, out, "comparedWith", info->base_id)) ||

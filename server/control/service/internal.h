@@ -61,6 +61,8 @@ struct mos_sources {
     size_t database_count;
     char **excludes;
     size_t exclude_count;
+    // NULL where there is none below the paths.
+    const char *sentinel;
 };
 mos_status mos_sources_of(const mos_settings *settings, enum mos_backup_type type, mos_arena *arena, struct mos_sources *out,
                           struct mos_error *error);

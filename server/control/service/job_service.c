@@ -96,37 +96,27 @@ static mos_status send_events(struct mos_call *call, bool of_job, mos_arena *are
     return MOS_OK;
 }
 
-static bool ends_a_job(const struct mos_event *events, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        if (events[i].job_status != MOS_JOB_PENDING && events[i].job_status != MOS_JOB_RUNNING) {
-            return true;
-        }
-    }
-    return false;
-}
-
 // One round: what is recorded after *after, and whether more may come. All from one view of the catalog, so that the end of the last job
-// is never seen without its events. A job that was active stays so until an event tells its end: with many watchers, what each event costs
-// all of them is what others wait for.
+// is never seen without its events.
 static mos_status read_round(struct mos_services *services, const char *job_id, const char *backup_id, int64_t after, mos_arena *arena,
-                             struct mos_event **out, size_t *out_count, bool *active, struct mos_error *error) {
+                             struct mos_event **out, size_t *out_count, bool *out_active, struct mos_error *error) {
     MOS_CLEANUP_READ mos_catalog_session *session = NULL;
     mos_status status = mos_catalog_read_begin_in_crowd(services->catalog, &session, error);
     if (status == MOS_OK) {
         status = mos_catalog_list_events(session, job_id, backup_id, after, EVENTS_AT_ONCE, arena, out, out_count, error);
     }
-    if (status != MOS_OK || (*active && !ends_a_job(*out, *out_count))) {
+    if (status != MOS_OK) {
         return status;
     }
     if (job_id) {
         struct mos_job job;
         status = mos_catalog_get_job(session, job_id, arena, &job, error);
-        *active = status == MOS_OK && (job.status == MOS_JOB_PENDING || job.status == MOS_JOB_RUNNING);
+        *out_active = status == MOS_OK && (job.status == MOS_JOB_PENDING || job.status == MOS_JOB_RUNNING);
     } else {
         struct mos_job *jobs;
         size_t running = 0;
         status = mos_catalog_active_jobs(session, backup_id, arena, &jobs, &running, error);
-        *active = running > 0;
+        *out_active = running > 0;
     }
     return status;
 }
@@ -137,32 +127,32 @@ static mos_status watch(struct mos_call *call, const char *job_id, const char *b
     if (after < 0) {
         return mos_fail_field(error, "afterSequence", "afterSequence is %lld; allowed is 0 or the sequence of an event", (long long)after);
     }
-    bool active = false;
     for (;;) {
         if (mos_call_cancelled(call)) {
             return mos_call_fail_cancelled(call);
         }
-        MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+        mos_arena *arena = mos_arena_create(0);
         int64_t seen = mos_catalog_last_event(services->catalog);
         struct mos_event *events;
         size_t count = 0;
+        bool active = false;
         mos_status status = read_round(services, job_id, backup_id, after, arena, &events, &count, &active, error);
         if (status == MOS_OK) {
             status = send_events(call, job_id != NULL, arena, events, count);
         }
+        after = status == MOS_OK && count > 0 ? events[count - 1].sequence : after;
+        // Whoever follows may do so for hours.
+        mos_arena_destroy(arena);
         if (status != MOS_OK) {
             return status;
         }
-        after = count > 0 ? events[count - 1].sequence : after;
         if (count == EVENTS_AT_ONCE) {
             continue;
         }
         if (!active) {
             return MOS_OK;
         }
-        mos_call_wakes_catalog(call, services->catalog);
-        mos_catalog_wait_events(services->catalog, seen, mos_call_is_over, call);
-        mos_call_wakes_nobody(call);
+        mos_broadcast_follow(services->broadcast, call, job_id, backup_id, seen, &after);
     }
 }
 

@@ -131,6 +131,9 @@ ADMIN_HANDLER(retire_key, RetireKeyRequest, KeyVersion) {
     if (status == MOS_OK) {
         status = check_copies(services, key, mos_call_error(call));
     }
+    if (status == MOS_OK) {
+        status = mos_access_need_second(services->access, call, key->id);
+    }
     if (status != MOS_OK) {
         return status;
     }

@@ -251,12 +251,26 @@ OFFSITE_HANDLER(fetch_backup, FetchBackupRequest, Job) {
     return mos_make_job(mos_call_arena(call), &job, response) ? MOS_OK : mos_fail_memory(call);
 }
 
+static mos_status check_copy(struct mos_call *call, const char *id) {
+    struct mos_services *services = mos_call_user(call);
+    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
+    struct mos_copy copy;
+    mos_status status = mos_catalog_read_begin(services->catalog, &session, mos_call_error(call));
+    return status == MOS_OK ? mos_catalog_get_copy(session, id, mos_call_arena(call), &copy, mos_call_error(call)) : status;
+}
+
 OFFSITE_HANDLER(delete_offsite_backup, DeleteOffsiteBackupRequest, DeleteOffsiteBackupResponse) {
     struct mos_services *services = mos_call_user(call);
     const struct mos_offsite_caller caller = caller_of(call);
     int64_t freed = 0;
     bool pending = false;
     mos_status status = mos_check_id("offsiteBackupId", request->offsite_backup_id, mos_call_error(call));
+    if (status == MOS_OK) {
+        status = check_copy(call, request->offsite_backup_id);
+    }
+    if (status == MOS_OK) {
+        status = mos_access_need_second(services->access, call, request->offsite_backup_id);
+    }
     if (status == MOS_OK) {
         status = mos_offsite_delete(services->offsite, request->offsite_backup_id, &caller, &freed, &pending, mos_call_error(call));
     }

@@ -8,22 +8,24 @@
 #define PLAN_STATUS_WORDS "ACTIVE, INACTIVE, TESTING or NEEDS_UPDATE"
 
 // Both lie in the call's arena.
-static mos_status answer_plan(struct mos_call *call, mos_plan *plan, mos_plan *response) {
-    struct mos_services *services = mos_call_user(call);
+static mos_status answer_plan(mos_plan *plan, bool testing, mos_plan *response) {
     *response = *plan;
-    if (*plan->id && mos_recovery_is_testing(services->recovery, plan->id)) {
+    if (testing) {
         response->status = MOSAAJII__BACKUP__V1__PLAN__STATUS__TESTING;
     }
     return MOS_OK;
 }
 
-static mos_status read_plan(struct mos_call *call, const char *id, mos_plan **out) {
+static mos_status read_plan(struct mos_call *call, const char *id, mos_plan **out, bool *out_testing) {
     struct mos_services *services = mos_call_user(call);
     struct mos_error *error = mos_call_error(call);
+    struct mos_recovery_plan row = {.id = ""};
     MOS_CLEANUP_READ mos_catalog_session *session = NULL;
     mos_status status = mos_check_id("planId", id, error);
     status = status ? status : mos_catalog_read_begin(services->catalog, &session, error);
-    return status ? status : mos_plan_read(session, id, mos_call_arena(call), out, error);
+    status = status ? status : mos_catalog_get_plan(session, id, mos_call_arena(call), &row, error);
+    *out_testing = row.testing;
+    return status ? status : mos_plan_unpack(&row, mos_call_arena(call), out, error);
 }
 
 static mos_status create(struct mos_call *call, const mos_plan *given, mos_plan *response) {
@@ -31,7 +33,7 @@ static mos_status create(struct mos_call *call, const mos_plan *given, mos_plan 
     const struct mos_plan_defaults defaults = mos_recovery_defaults(services->recovery);
     mos_plan *plan = NULL;
     mos_status status = mos_plan_create(services->catalog, given, &defaults, mos_call_arena(call), &plan, mos_call_error(call));
-    return status ? status : answer_plan(call, plan, response);
+    return status ? status : answer_plan(plan, false, response);
 }
 
 RECOVERY_HANDLER(create_plan, CreatePlanRequest, Plan) {
@@ -40,8 +42,9 @@ RECOVERY_HANDLER(create_plan, CreatePlanRequest, Plan) {
 
 RECOVERY_HANDLER(get_plan, GetPlanRequest, Plan) {
     mos_plan *plan = NULL;
-    mos_status status = read_plan(call, request->plan_id, &plan);
-    return status ? status : answer_plan(call, plan, response);
+    bool testing;
+    mos_status status = read_plan(call, request->plan_id, &plan, &testing);
+    return status ? status : answer_plan(plan, testing, response);
 }
 
 RECOVERY_HANDLER(update_plan, UpdatePlanRequest, Plan) {
@@ -49,15 +52,16 @@ RECOVERY_HANDLER(update_plan, UpdatePlanRequest, Plan) {
     struct mos_error *error = mos_call_error(call);
     const struct mos_plan_defaults defaults = mos_recovery_defaults(services->recovery);
     mos_plan *plan = NULL;
+    bool testing;
     // Whether there is such a plan comes before what it would be.
-    mos_status status = read_plan(call, request->plan_id, &plan);
+    mos_status status = read_plan(call, request->plan_id, &plan, &testing);
     if (status == MOS_OK && !request->plan) {
         status = mos_fail_field(error, "plan", "plan is missing");
     }
     if (status == MOS_OK) {
         status = mos_plan_update(services->catalog, request->plan_id, request->plan, &defaults, mos_call_arena(call), &plan, error);
     }
-    return status ? status : answer_plan(call, plan, response);
+    return status ? status : answer_plan(plan, testing, response);
 }
 
 RECOVERY_HANDLER(delete_plan, DeletePlanRequest, DeletePlanResponse) {
@@ -74,7 +78,8 @@ RECOVERY_HANDLER(delete_plan, DeletePlanRequest, DeletePlanResponse) {
 
 RECOVERY_HANDLER(clone_plan, ClonePlanRequest, Plan) {
     mos_plan *plan = NULL;
-    mos_status status = read_plan(call, request->plan_id, &plan);
+    bool testing;
+    mos_status status = read_plan(call, request->plan_id, &plan, &testing);
     if (status != MOS_OK) {
         return status;
     }
@@ -93,7 +98,7 @@ RECOVERY_HANDLER(suggest_plan, SuggestPlanRequest, Plan) {
             "nothing is configured that a plan could bring back: neither BACKUP_FILES_PATHS, BACKUP_CONFIG_PATHS nor DATABASE_URL "
             "is set");
     }
-    return answer_plan(call, mos_plan_suggest(&sources, &defaults, mos_call_arena(call)), response);
+    return answer_plan(mos_plan_suggest(&sources, &defaults, mos_call_arena(call)), false, response);
 }
 
 RECOVERY_HANDLER(list_plans, ListPlansRequest, ListPlansResponse) {
@@ -123,7 +128,7 @@ RECOVERY_HANDLER(list_plans, ListPlansRequest, ListPlansResponse) {
         mos_plan *plan = NULL;
         status = mos_plan_unpack(&rows[i], arena, &plan, error);
         if (status == MOS_OK && plan) {
-            answer_plan(call, plan, plan);
+            answer_plan(plan, rows[i].testing, plan);
             response->plans[response->n_plans++] = plan;
         }
     }

@@ -328,6 +328,13 @@ static mos_status prune(void *context, struct mos_error *error) {
     return mos_queue_prune(services->queue, MOS_PRUNE_GRACE_DEFAULT_SECONDS, false, "retention", job_id, error);
 }
 
+static mos_status all_judged(void *context, bool *out, struct mos_error *error) {
+    struct mos_services *services = context;
+    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
+    mos_status status = mos_catalog_read_begin(services->catalog, &session, error);
+    return status == MOS_OK ? mos_monitor_has_judged_all(session, out, error) : status;
+}
+
 mos_status mos_keep_tags_check(const mos_settings *settings, struct mos_error *error) {
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     struct mos_tag_rule *rules;
@@ -336,12 +343,13 @@ mos_status mos_keep_tags_check(const mos_settings *settings, struct mos_error *e
 }
 
 struct mos_scheduler_options mos_scheduler_options_of(struct mos_services *services, mos_catalog *catalog, const mos_settings *settings) {
-    return (struct mos_scheduler_options){.catalog = catalog,
-                                          .acts = {.context = services, .start = start_backup, .remove = remove_backup, .prune = prune},
-                                          .tag_rules = mos_setting_text(settings, MOS_SETTING_BACKUP_KEEP_TAGS),
-                                          .objective_minutes = mos_setting_number(settings, MOS_SETTING_DR_RPO_MINUTES),
-                                          .repository = mos_setting_text(settings, MOS_SETTING_MOSAAJII_REPOSITORY),
-                                          .databases = mos_setting_is_set(settings, MOS_SETTING_DATABASE_URL),
-                                          .files = mos_setting_is_set(settings, MOS_SETTING_BACKUP_FILES_PATHS),
-                                          .configuration = mos_setting_is_set(settings, MOS_SETTING_BACKUP_CONFIG_PATHS)};
+    return (struct mos_scheduler_options){
+        .catalog = catalog,
+        .acts = {.context = services, .start = start_backup, .remove = remove_backup, .prune = prune, .all_judged = all_judged},
+        .tag_rules = mos_setting_text(settings, MOS_SETTING_BACKUP_KEEP_TAGS),
+        .objective_minutes = mos_setting_number(settings, MOS_SETTING_DR_RPO_MINUTES),
+        .repository = mos_setting_text(settings, MOS_SETTING_MOSAAJII_REPOSITORY),
+        .databases = mos_setting_is_set(settings, MOS_SETTING_DATABASE_URL),
+        .files = mos_setting_is_set(settings, MOS_SETTING_BACKUP_FILES_PATHS),
+        .configuration = mos_setting_is_set(settings, MOS_SETTING_BACKUP_CONFIG_PATHS)};
 }

@@ -13,6 +13,7 @@
 #include "control/offsite/offsite.h"
 #include "control/rpc/rpc.h"
 #include "control/schedule/scheduler.h"
+#include "control/service/broadcast.h"
 
 // All borrowed; must outlive the server they are added to.
 struct mos_services {
@@ -26,6 +27,7 @@ struct mos_services {
     mos_watch *watch;
     mos_scheduler *scheduler;
     mos_recovery *recovery;
+    mos_broadcast *broadcast;
     int64_t started_at_unix_ns;
 };
 

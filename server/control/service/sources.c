@@ -13,9 +13,32 @@
 
 // ---- Sources ----
 
+// The file that backups of these paths are told apart by, where it lies below one of them.
+static const char *sentinel_below(const mos_settings *settings, char *const *paths, size_t count, mos_arena *arena) {
+    const char *sentinel = mos_setting_text(settings, MOS_SETTING_BACKUP_SENTINEL);
+    for (size_t i = 0; i < count && *sentinel; i++) {
+        const char *path = mos_path_absolute(arena, paths[i]);
+        if (path && strcmp(sentinel, path) != 0 && mos_path_is_below(sentinel, path)) {
+            return sentinel;
+        }
+    }
+    return NULL;
+}
+
 mos_status mos_sources_check(const mos_settings *settings, struct mos_error *error) {
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     size_t count;
+    const char *const settings_of_paths[] = {mos_setting_text(settings, MOS_SETTING_BACKUP_FILES_PATHS),
+                                             mos_setting_text(settings, MOS_SETTING_BACKUP_CONFIG_PATHS)};
+    bool below = !mos_setting_is_set(settings, MOS_SETTING_BACKUP_SENTINEL);
+    for (size_t i = 0; i < sizeof(settings_of_paths) / sizeof(settings_of_paths[0]); i++) {
+        char **paths = mos_split(arena, settings_of_paths[i], ':', &count);
+        below = below || sentinel_below(settings, paths, count, arena);
+    }
+    if (!below) {
+        return mos_fail_field(error, "BACKUP_SENTINEL",
+                              "BACKUP_SENTINEL must name a file below a path of BACKUP_FILES_PATHS or BACKUP_CONFIG_PATHS");
+    }
     char **urls = mos_split(arena, mos_setting_text(settings, MOS_SETTING_DATABASE_URL), ',', &count);
     for (size_t i = 0; i < count; i++) {
         struct mos_database_url url;
@@ -76,7 +99,7 @@ mos_status mos_sources_of(const mos_settings *settings, enum mos_backup_type typ
                           struct mos_error *error) {
     // The call's arena is far larger than an environment can be.
     *out = (struct mos_sources){0};
-    bool full = type == MOS_BACKUP_FULL || type == MOS_BACKUP_INCREMENTAL || type == MOS_BACKUP_DIFFERENTIAL;
+    bool full = mos_backup_type_of_all(type);
     const char *missing = full ? "BACKUP_FILES_PATHS, BACKUP_CONFIG_PATHS nor DATABASE_URL" : NULL;
     size_t file_count = 0, config_count = 0;
     char **files = NULL, **config = NULL;
@@ -98,6 +121,7 @@ mos_status mos_sources_of(const mos_settings *settings, enum mos_backup_type typ
     }
     out->path_count = file_count + config_count;
     out->paths = join(arena, files, file_count, config, config_count);
+    out->sentinel = sentinel_below(settings, out->paths, out->path_count, arena);
     take_excludes(settings, arena, out);
     return MOS_OK;
 }
@@ -152,11 +176,6 @@ static char *normalise(mos_arena *arena, const char *path) {
     return out;
 }
 
-static bool is_below(const char *path, const char *root) {
-    size_t length = strlen(root);
-    return strcmp(root, "/") == 0 || (strncmp(path, root, length) == 0 && (path[length] == 0 || path[length] == '/'));
-}
-
 mos_status mos_restore_target(const mos_settings *settings, const char *target, const char *backup_id, mos_arena *arena, const char **out,
                               const char **out_root, struct mos_error *error) {
     const char *setting = mos_setting_text(settings, MOS_SETTING_MOSAAJII_RESTORE_ROOTS);
@@ -178,7 +197,7 @@ mos_status mos_restore_target(const mos_settings *settings, const char *target, 
     for (size_t i = 0; i < count && resolved; i++) {
         const char *root = normalise(arena, roots[i]);
         root = root ? resolve(arena, root) : NULL;
-        if (root && is_below(resolved, root)) {
+        if (root && mos_path_is_below(resolved, root)) {
             *out = resolved;
             *out_root = root;
             return MOS_OK;

@@ -11,6 +11,7 @@
 #include "common/buffer.h"
 #include "common/clock.h"
 #include "common/pace.h"
+#include "common/sentinel.h"
 #include "engine/pipeline/assembler.h"
 #include "engine/pipeline/databases.h"
 #include "engine/pipeline/operation.h"
@@ -367,10 +368,21 @@ static void begin_counting(struct backup *backup) {
     }
 }
 
+// A backup without it is a backup all the same.
+static void write_sentinel(const struct backup *backup, const Mosaajii__Engine__V1__BackupInfo *info) {
+    ProtobufCBinaryData path = backup->request->sentinel;
+    struct mos_error error;
+    if (path.len > 0 &&
+        mos_sentinel_write(mos_arena_printf(backup->arena, "%.*s", (int)path.len, (const char *)path.data), info->id, &error) != MOS_OK) {
+        mos_job_warn(backup->job, (const char *)path.data, path.len, error.message);
+    }
+}
+
 static mos_status run(struct backup *backup, mos_writer *writer, mos_repository *repository, Mosaajii__Engine__V1__BackupInfo *info,
                       struct mos_record *record, struct mos_error *error) {
     int64_t began_ns = mos_now_monotonic_ns();
     mos_job_phase(backup->job, "backup");
+    write_sentinel(backup, info);
     open_parent(backup, repository, writer, info);
     begin_counting(backup);
     info->scanned_at_unix_ns = mos_now_unix_ns();

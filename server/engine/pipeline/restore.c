@@ -437,6 +437,34 @@ static mos_status write_all(struct restore *restore, struct mos_error *error) {
     return status;
 }
 
+// Of what is asked for, what the backup holds.
+static mos_status leave_out_missing(struct restore *restore, struct mos_error *error) {
+    const Mosaajii__Engine__V1__RestoreRequest *request = restore->request;
+    Mosaajii__Engine__V1__RestoreRequest *held = mos_arena_memdup(restore->arena, request, sizeof(*request));
+    struct mos_error missing = {0};
+    held->include = mos_arena_array(restore->arena, ProtobufCBinaryData, request->n_include);
+    held->n_include = 0;
+    for (size_t i = 0; i < request->n_include; i++) {
+        mos_selection *selection;
+        mos_status status = mos_selection_open(restore->reader, &request->include[i], 1, &selection, &missing);
+        if (status == MOS_OK) {
+            mos_selection_close(selection);
+            held->include[held->n_include++] = request->include[i];
+        } else if (status == MOS_NOT_FOUND) {
+            mos_job_warn(restore->job, (const char *)request->include[i].data, request->include[i].len, "the backup does not hold it");
+        } else {
+            *error = missing;
+            return status;
+        }
+    }
+    if (held->n_include == 0) {
+        *error = missing;
+        return MOS_NOT_FOUND;
+    }
+    restore->request = held;
+    return MOS_OK;
+}
+
 static mos_status check_request(const Mosaajii__Engine__V1__RestoreRequest *request, struct mos_error *error) {
     if (request->in_place ? request->target.len != 1 || request->target.data[0] != '/' : request->target.len == 0) {
         return mos_fail_field(error, "target", "a restore needs the directory that it goes to, and \"/\" for in place");
@@ -485,13 +513,18 @@ mos_status mos_operation_restore(mos_job *job, mos_repository *repository, const
                                                       .reader = restore.reader,
                                                       .out = restore.out};
     mos_job_phase(job, "looking");
+    if (request->n_include && request->skip_missing) {
+        status = leave_out_missing(&restore, error);
+    }
     const Mosaajii__Engine__V1__Statistics *statistics = mos_reader_info(restore.reader)->statistics;
     if (statistics) {
         restore.expected_files = statistics->files + statistics->others;
         restore.expected_bytes = statistics->size;
     }
     bool into_server = mos_database_url_is_server(restore.target_options.path);
-    if (into_server) {
+    if (status != MOS_OK) {
+        // Nothing of it is there.
+    } else if (into_server) {
         status = mos_restore_into_server(&restore.databases, error);
     } else if (request->preview || request->n_include || request->existing == MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__REFUSE) {
         restore.expected_files = restore.expected_bytes = 0;

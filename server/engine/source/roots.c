@@ -5,15 +5,11 @@
 #include <string.h>
 
 #include "common/buffer.h"
+#include "common/text.h"
 
 static int by_path(const void *a, const void *b) {
     const char *left = *(char *const *)a, *right = *(char *const *)b;
     return mos_path_compare(left, strlen(left), right, strlen(right));
-}
-
-static bool is_below(const char *path, const char *above) {
-    size_t size_bytes = strcmp(above, "/") == 0 ? 0 : strlen(above);
-    return strncmp(path, above, size_bytes) == 0 && (path[size_bytes] == '/' || path[size_bytes] == 0);
 }
 
 mos_status mos_roots_resolve(const struct mos_scan_options *options, struct mos_roots *out, struct mos_error *error) {
@@ -51,7 +47,7 @@ mos_status mos_roots_resolve(const struct mos_scan_options *options, struct mos_
     qsort(roots.paths, roots.count, sizeof(char *), by_path);
     size_t kept = 1;
     for (size_t i = 1; i < roots.count; i++) {
-        if (is_below(roots.paths[i], roots.paths[kept - 1])) {
+        if (mos_path_is_below(roots.paths[i], roots.paths[kept - 1])) {
             free(roots.paths[i]);
         } else {
             roots.paths[kept++] = roots.paths[i];

@@ -256,12 +256,10 @@ mos_status mos_sqlite_replace(int descriptor, const char *path, bool (*cancelled
     return result == SQLITE_OK ? MOS_OK : fail_sqlite(error, result, path, "cannot be replaced");
 }
 
-void mos_sqlite_check(const char *path, const Mosaajii__Engine__V1__Database *recorded, mos_arena *arena,
-                      Mosaajii__Engine__V1__Check ***out, size_t *out_count) {
+// Closes the connection, which may be NULL where opening it came to `result`.
+static void check(sqlite3 *connection, int result, const Mosaajii__Engine__V1__Database *recorded, mos_arena *arena,
+                  Mosaajii__Engine__V1__Check ***out, size_t *out_count) {
     Mosaajii__Engine__V1__Check **checks = mos_arena_array(arena, Mosaajii__Engine__V1__Check *, 3);
-    sqlite3 *connection = NULL;
-    // Immutable: no journal or shared memory file is made beside it.
-    int result = sqlite3_open_v2(file_url(path, "?immutable=1", arena), &connection, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL);
     if (result == SQLITE_OK) {
         result = sqlite3_exec(connection, "SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL);
     }
@@ -289,6 +287,14 @@ void mos_sqlite_check(const char *path, const Mosaajii__Engine__V1__Database *re
     sqlite3_close(connection);
     *out = checks;
     *out_count = 3;
+}
+
+void mos_sqlite_check(const char *path, const Mosaajii__Engine__V1__Database *recorded, mos_arena *arena,
+                      Mosaajii__Engine__V1__Check ***out, size_t *out_count) {
+    sqlite3 *connection = NULL;
+    // Immutable: no journal or shared memory file is made beside it.
+    int result = sqlite3_open_v2(file_url(path, "?immutable=1", arena), &connection, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL);
+    check(connection, result, recorded, arena, out, out_count);
 }
 
 // ---- The driver ----
@@ -387,9 +393,13 @@ static mos_status load(const struct mos_database *target, const mos_database_rec
     if (status) {
         return status;
     }
-    char proc[64];
-    snprintf(proc, sizeof(proc), "/proc/self/fd/%d", descriptor);
-    mos_sqlite_check(proc, recorded, target->arena, out, out_count);
+    // By its descriptor: it has no name that SQLite could resolve.
+    sqlite3 *connection = NULL;
+    status = mos_sqlite_open_descriptor(descriptor, false, &connection, error);
+    if (status) {
+        return status;
+    }
+    check(connection, SQLITE_OK, recorded, target->arena, out, out_count);
     for (size_t i = 0; i < *out_count; i++) {
         if (!(*out)[i]->passed) {
             return mos_fail(error, MOS_CORRUPT,

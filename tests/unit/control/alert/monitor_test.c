@@ -130,6 +130,14 @@ MOS_TEST(a_recovery_point_is_late_by_its_objective) {
     fixture_close(&fixture);
 }
 
+static bool has_judged_all(struct catalog_fixture *fixture) {
+    mos_catalog_session *session = fixture_read(fixture);
+    bool all = false;
+    MOS_ASSERT_OK(mos_monitor_has_judged_all(session, &all, &fixture->error), &fixture->error);
+    mos_catalog_read_end(session);
+    return all;
+}
+
 MOS_TEST(ends_are_followed_once_over_a_restart) {
     struct catalog_fixture fixture;
     fixture_open(&fixture);
@@ -144,12 +152,15 @@ MOS_TEST(ends_are_followed_once_over_a_restart) {
                               .backup_id = backup.id,
                               .backup_status = MOS_BACKUP_FAILED,
                               .message = "the disk is gone"};
+    CU_ASSERT(has_judged_all(&fixture));
     fixture_add_event(&fixture, event);
+    CU_ASSERT_FALSE(has_judged_all(&fixture));
     for (int i = 0; i < 2; i++) {
         mos_monitor *monitor = mos_monitor_create(fixture.catalog, NULL, &given);
         MOS_ASSERT_OK(mos_monitor_follow(monitor, &fixture.error), &fixture.error);
         mos_monitor_destroy(monitor);
     }
+    CU_ASSERT(has_judged_all(&fixture));
     const struct mos_alert *alert = open_alert(&fixture, "backup:FILES");
     CU_ASSERT_PTR_NOT_NULL_FATAL(alert);
     CU_ASSERT_EQUAL(alert->count, 1);

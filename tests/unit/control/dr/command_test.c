@@ -105,6 +105,9 @@ MOS_TEST(criteria_are_read) {
     CU_ASSERT(criterion.comparison == MOS_EQUAL && criterion.number == 0);
     MOS_ASSERT_OK(mos_criterion_parse("c", "file exists /srv/a file", arena, &criterion, &error), &error);
     CU_ASSERT_STRING_EQUAL(criterion.subject, "/srv/a file");
+    MOS_ASSERT_OK(mos_criterion_parse("c", "sentinel /srv/.sentinel", arena, &criterion, &error), &error);
+    CU_ASSERT(criterion.kind == MOS_CRITERION_SENTINEL);
+    CU_ASSERT_STRING_EQUAL(criterion.subject, "/srv/.sentinel");
     MOS_ASSERT_OK(mos_criterion_parse("c", "duration < 90s", arena, &criterion, &error), &error);
     CU_ASSERT(criterion.kind == MOS_CRITERION_DURATION && criterion.number == 90 * MOS_NS_PER_SECOND);
     MOS_ASSERT_OK(mos_criterion_parse("c", "http 204 https://shop.example/health", arena, &criterion, &error), &error);
@@ -129,6 +132,7 @@ MOS_TEST(sentences_stay_sentences) {
                                         "rows(a) >= 1 or so",
                                         "file exists /a/..",
                                         "checksum /a",
+                                        "sentinel /a/../b",
                                         "http 99 http://a/",
                                         "http 200 nowhere",
                                         "duration <= soon",

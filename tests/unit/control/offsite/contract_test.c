@@ -178,6 +178,33 @@ STORE_TEST(a_source_that_is_not_what_it_should_be_is_not_written) {
     CU_ASSERT_EQUAL(mos_store_head(store, name, &object, NULL, &error), MOS_NOT_FOUND);
 }
 
+STORE_TEST(a_large_source_that_ends_early_leaves_nothing) {
+    char name[64], path[4200];
+    struct mos_error error = {0};
+    struct mos_store_object object;
+    int removed = 0;
+    MOS_CLEANUP_FREE uint8_t *data = large_data();
+    struct mos_store_source source = source_of(data, LARGE_BYTES);
+    fresh(name, "early");
+    snprintf(path, sizeof(path), "%s/early", mos_test_directory());
+    MOS_CLEANUP_FD int from = open(path, O_RDWR | O_CREAT, 0600);
+    CU_ASSERT_EQUAL_FATAL(pwrite(from, data, LARGE_BYTES, 0), LARGE_BYTES);
+    CU_ASSERT_EQUAL_FATAL(ftruncate(from, LARGE_BYTES - 1), 0);
+    source.data = NULL;
+    source.descriptor = from;
+    // What others have left is not this put's.
+    MOS_ASSERT_OK(mos_store_sweep(store, 0, &removed, NULL, &error), &error);
+    CU_ASSERT_EQUAL(mos_store_put(store, name, &source, NULL, NULL, NULL, &error), MOS_CORRUPT);
+    CU_ASSERT_EQUAL(mos_store_head(store, name, &object, NULL, &error), MOS_NOT_FOUND);
+    MOS_ASSERT_OK(mos_store_sweep(store, 0, &removed, NULL, &error), &error);
+    CU_ASSERT_EQUAL(removed, 0);
+    // The whole of it goes where a part of it went.
+    CU_ASSERT_EQUAL_FATAL(pwrite(from, data + LARGE_BYTES - 1, 1, LARGE_BYTES - 1), 1);
+    MOS_ASSERT_OK(mos_store_put(store, name, &source, NULL, NULL, NULL, &error), &error);
+    CU_ASSERT_TRUE(holds(store, name, data, LARGE_BYTES));
+    MOS_ASSERT_OK(mos_store_delete(store, name, NULL, &error), &error);
+}
+
 STORE_TEST(a_large_object_goes_from_and_to_files) {
     char name[64], path[4200];
     struct mos_error error = {0};

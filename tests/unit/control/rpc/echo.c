@@ -118,9 +118,28 @@ static void wake(void *argument) {
     pthread_mutex_unlock(&echo->lock);
 }
 
-// 1: waits with the descriptor, 2: with the callback, else with the call's own function.
+// Is posted to until the gate is open, and then says something itself.
+static mos_status be_posted_to(struct mos_call *call, struct echo *echo) {
+    pthread_mutex_lock(&echo->lock);
+    echo->posted_to[echo->waiting++] = call;
+    pthread_cond_broadcast(&echo->changed);
+    while (!echo->gate_open) {
+        pthread_cond_wait(&echo->changed, &echo->lock);
+    }
+    pthread_mutex_unlock(&echo->lock);
+    number last = NUMBER_INIT;
+    last.value = -1;
+    mos_status status = mosaajii_rpc_test_v1_echo_service_block_stream_send(call, &last);
+    note_end(echo, status);
+    return status;
+}
+
+// 1: waits with the descriptor, 2: with the callback, 3: is posted to, else with the call's own function.
 static mos_status handle_block_stream(struct mos_call *call, const number *request) {
     struct echo *echo = mos_call_user(call);
+    if (request->value == 3) {
+        return be_posted_to(call, echo);
+    }
     mos_status status = mosaajii_rpc_test_v1_echo_service_block_stream_send(call, request);
     if (status != MOS_OK) {
         return status;

@@ -32,7 +32,9 @@ struct echo {
     int ended;              // that no longer do
     mos_status last_status; // why the last of those ended
     int sent;               // messages the count handler has sent
-    bool gate_open;         // lets Echo of the text "gate" go on
+    bool gate_open;         // lets Echo of the text "gate" go on, and BlockStream of 3
+    // Calls of BlockStream of 3, in the order in which they came: theirs until the gate is open.
+    struct mos_call *posted_to[8];
 };
 
 // `options` NULL: defaults; its listen is 127.0.0.1:0 where it is NULL. `prepare` NULL, or called before the start. Fails the test and ends

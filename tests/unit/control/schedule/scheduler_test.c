@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "control/alert/alert.h"
+#include "control/catalog/audit.h"
 #include "control/schedule/change.h"
 #include "unit/control/catalog/fixture.h"
 
@@ -51,8 +52,19 @@ static mos_status start(void *context, const struct mos_schedule *schedule, mos_
     return mos_catalog_write(fixture->catalog, also, also_argument, error);
 }
 
+// What the monitor says, and what retention has done.
+static bool judged = true;
+static int removals;
+
 static mos_status remove_backup(void *context, const char *backup_id, struct mos_error *error) {
     (void)context, (void)backup_id, (void)error;
+    removals++;
+    return MOS_OK;
+}
+
+static mos_status all_judged(void *context, bool *out, struct mos_error *error) {
+    (void)context, (void)error;
+    *out = judged;
     return MOS_OK;
 }
 
@@ -62,8 +74,10 @@ static mos_status prune(void *context, struct mos_error *error) {
 }
 
 static mos_scheduler *make_ruled_scheduler(struct catalog_fixture *fixture, const char *tag_rules) {
-    const struct mos_scheduler_options options = {
-        .catalog = fixture->catalog, .acts = {fixture, start, remove_backup, prune}, .tag_rules = tag_rules, .repository = "/nowhere"};
+    const struct mos_scheduler_options options = {.catalog = fixture->catalog,
+                                                  .acts = {fixture, start, remove_backup, prune, all_judged},
+                                                  .tag_rules = tag_rules,
+                                                  .repository = "/nowhere"};
     return mos_scheduler_create(&options);
 }
 
@@ -171,4 +185,72 @@ MOS_TEST(retention_that_cannot_be_carried_out_is_told) {
     mos_scheduler_destroy(scheduler);
     mos_clock_fake(0);
     fixture_close(&fixture);
+}
+
+MOS_TEST(nothing_goes_before_the_newest_is_judged) {
+    struct catalog_fixture fixture;
+    fixture_open(&fixture);
+    for (int day = 0; day < 3; day++) {
+        fixture_put_backup(&fixture, (struct mos_backup){.id = fixture_id(&fixture, day + 1),
+                                                         .name = "nightly",
+                                                         .type = MOS_BACKUP_FILES,
+                                                         .status = MOS_BACKUP_FAILED,
+                                                         .created_at_unix_ns = MIDNIGHT_NS + day * 24 * HOUR_NS,
+                                                         .completed_at_unix_ns = MIDNIGHT_NS + day * 24 * HOUR_NS + 1,
+                                                         .retention_days = 1});
+    }
+    mos_scheduler *scheduler = make_scheduler(&fixture);
+    judged = false;
+    removals = 0;
+    round_at(scheduler, MIDNIGHT_NS + 72 * HOUR_NS);
+    CU_ASSERT_EQUAL(removals, 0);
+    judged = true;
+    // It looks again soon, not in an hour.
+    round_at(scheduler, MIDNIGHT_NS + 72 * HOUR_NS + 90 * MOS_NS_PER_SECOND);
+    CU_ASSERT_EQUAL(removals, 3);
+    mos_scheduler_destroy(scheduler);
+    mos_clock_fake(0);
+    fixture_close(&fixture);
+}
+
+// Weeks of load: busy at three, when the schedule runs, and quiet in the early afternoon.
+static mos_status add_weeks(mos_catalog_session *session, void *argument, struct mos_error *error) {
+    mos_status status = MOS_OK;
+    (void)argument;
+    for (int i = 0; i < 16 * 168 && status == MOS_OK; i++) {
+        int hour = i % 168, of_day = hour % 24;
+        status = mos_catalog_add_load(session, hour, of_day == 3 ? 4000 : of_day == 13 ? 10 : 1000, error);
+    }
+    return status;
+}
+
+static void learn_of(bool learns, const char *expected_cron, size_t expected_entries) {
+    struct catalog_fixture fixture;
+    fixture_open(&fixture);
+    struct mos_schedule schedule = nightly();
+    schedule.learn_timing = learns;
+    MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, put, &schedule, &fixture.error), &fixture.error);
+    MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, add_weeks, NULL, &fixture.error), &fixture.error);
+    mos_scheduler *scheduler = make_scheduler(&fixture);
+    round_at(scheduler, MIDNIGHT_NS + HOUR_NS);
+    mos_scheduler_destroy(scheduler);
+    mos_clock_fake(0);
+    mos_catalog_session *session = fixture_read(&fixture);
+    struct mos_schedule found;
+    MOS_ASSERT_OK(mos_catalog_get_schedule(session, id, fixture.arena, &found, &fixture.error), &fixture.error);
+    CU_ASSERT_STRING_EQUAL(found.cron, expected_cron);
+    const struct mos_audit_filter retimed = {.action = "Schedule.Retime"};
+    const struct mos_page page = {.size = 10};
+    struct mos_audit_entry *rows;
+    size_t count = 0;
+    const char *next;
+    MOS_ASSERT_OK(mos_catalog_list_audit(session, &retimed, &page, fixture.arena, &rows, &count, &next, &fixture.error), &fixture.error);
+    CU_ASSERT_EQUAL(count, expected_entries);
+    mos_catalog_read_end(session);
+    fixture_close(&fixture);
+}
+
+MOS_TEST(a_schedule_that_asked_for_it_moves_to_the_quiet_hour) {
+    learn_of(true, "0 13 * * *", 1);
+    learn_of(false, "0 3 * * *", 0);
 }
