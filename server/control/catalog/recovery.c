@@ -288,13 +288,15 @@ mos_status mos_catalog_next_journal(mos_catalog_session *session, const char *ru
                                     mos_arena *arena, struct mos_journal_entry **out, size_t *out_count, struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;
     mos_status status = mos_sql_begin(&sql, session,
-                                      "SELECT sequence, run_id, time_ns, kind, content FROM recovery_journal "
-                                      "WHERE run_id = ?1 AND sequence > ?2 AND ?3 IN (0, kind) ORDER BY sequence LIMIT ?4",
+                                      run_id ? "SELECT sequence, run_id, time_ns, kind, content FROM recovery_journal "
+                                               "WHERE run_id = ?1 AND sequence > ?2 AND ?3 IN (0, kind) ORDER BY sequence LIMIT ?4"
+                                             : "SELECT sequence, run_id, time_ns, kind, content FROM recovery_journal "
+                                               "WHERE ?1 = '' AND sequence > ?2 AND ?3 IN (0, kind) ORDER BY sequence LIMIT ?4",
                                       error);
     if (status != MOS_OK) {
         return status;
     }
-    mos_sql_bind_text(&sql, run_id);
+    mos_sql_bind_text(&sql, run_id ? run_id : "");
     mos_sql_bind_number(&sql, after_sequence);
     mos_sql_bind_number(&sql, kind);
     mos_sql_bind_number(&sql, limit);

@@ -1,5 +1,6 @@
-// Job events for all who watch. A watcher's handler reads from the catalog what was before; once it has caught up it follows: one thread
-// reads each new event once, packs it once and posts it on every call that follows, and no handler is woken for it. Thread safe.
+// Events of jobs and of recovery runs for all who watch. A watcher's handler reads from the catalog what was before; once it has caught up
+// it follows: one thread reads each new event once, packs it once and posts it on every call that follows, and no handler is woken for it.
+// Thread safe.
 //
 // A follower lives on its handler's stack, and its call as long as the handler runs. The thread touches both only while the follower is in
 // its list, with its lock held; the handler takes it out with the same lock before it goes on. What was posted and is still on its way
@@ -26,5 +27,17 @@ void mos_broadcast_stop(mos_broadcast *broadcast);
 // come a moment too late. *after is then the number up to which everything was posted.
 void mos_broadcast_follow(mos_broadcast *broadcast, struct mos_call *call, const char *job_id, const char *backup_id, int64_t seen,
                           int64_t *after);
+
+// What the newest entry that was posted says of its run, and when that was.
+struct mos_broadcast_run {
+    int status;
+    int percent;
+    int64_t seconds_left;
+    int64_t posted_at_monotonic_ns;
+};
+// The same of a recovery run's journal, on a call that streams ExecutionEvent; no longer than until that time. *after and *last change
+// where something was posted.
+void mos_broadcast_follow_run(mos_broadcast *broadcast, struct mos_call *call, const char *run_id, int64_t seen, int64_t until_monotonic_ns,
+                              int64_t *after, struct mos_broadcast_run *last);
 
 #endif

@@ -211,16 +211,6 @@ RECOVERY_HANDLER(skip_step, SkipStepRequest, Execution) {
 
 // ---- Watching ----
 
-struct watcher {
-    struct mos_call *call;
-    int64_t beat_at_ns;
-};
-
-static bool over_or_beat(const void *argument) {
-    const struct watcher *watcher = argument;
-    return mos_call_cancelled(watcher->call) || mos_now_monotonic_ns() >= watcher->beat_at_ns;
-}
-
 // One round: what is written after *after, and whether more may come, from one view of the catalog.
 static mos_status send_round(struct mos_call *call, const char *run_id, int64_t *after, size_t *out_count, bool *out_active,
                              execution_event *last) {
@@ -281,7 +271,7 @@ mos_status mos_recovery_service_watch_execution(struct mos_call *call, const Mos
             mos_fail_field(error, "afterSequence", "afterSequence is %lld; allowed is 0 or the sequence of an event", (long long)after);
     }
     const int64_t beat_ns = MOS_RECOVERY_HEARTBEAT_SECONDS * MOS_NS_PER_SECOND;
-    struct watcher watcher = {call, mos_now_monotonic_ns() + beat_ns};
+    int64_t beat_at_ns = mos_now_monotonic_ns() + beat_ns;
     while (status == MOS_OK) {
         if (mos_call_cancelled(call)) {
             return mos_call_fail_cancelled(call);
@@ -297,15 +287,20 @@ mos_status mos_recovery_service_watch_execution(struct mos_call *call, const Mos
             return MOS_OK;
         }
         if (count > 0) {
-            watcher.beat_at_ns = mos_now_monotonic_ns() + beat_ns;
-        } else if (mos_now_monotonic_ns() >= watcher.beat_at_ns) {
+            beat_at_ns = mos_now_monotonic_ns() + beat_ns;
+        } else if (mos_now_monotonic_ns() >= beat_at_ns) {
             status = send_beat(call, after, &last);
-            watcher.beat_at_ns = mos_now_monotonic_ns() + beat_ns;
+            beat_at_ns = mos_now_monotonic_ns() + beat_ns;
             continue;
         }
-        mos_call_wakes_catalog(call, services->catalog);
-        mos_catalog_wait_events(services->catalog, seen, over_or_beat, &watcher);
-        mos_call_wakes_nobody(call);
+        struct mos_broadcast_run posted = {0};
+        mos_broadcast_follow_run(services->broadcast, call, request->execution_id, seen, beat_at_ns, &after, &posted);
+        if (posted.posted_at_monotonic_ns) {
+            last.status = (Mosaajii__Backup__V1__Execution__Status)posted.status;
+            last.percent = posted.percent;
+            last.seconds_left = posted.seconds_left;
+            beat_at_ns = posted.posted_at_monotonic_ns + beat_ns;
+        }
     }
     return status;
 }
