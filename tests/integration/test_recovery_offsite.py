@@ -25,7 +25,7 @@ def shop(start, tmp_path, source):
     for folder in folders:
         folder.mkdir()
     server = start(
-        BACKUP_CONFIG_PATHS=source, OFFSITE_RETRY_SECONDS=0, OFFSITE_PROVIDER="LOCAL_REMOTE", OFFSITE_BUCKET=folders[0],
+        BACKUP_CONFIG_PATHS=source, OFFSITE_RETRY_SECONDS=1, OFFSITE_PROVIDER="LOCAL_REMOTE", OFFSITE_BUCKET=folders[0],
         OFFSITE_REPLICA_PROVIDER="LOCAL_REMOTE", OFFSITE_REPLICA_BUCKET=folders[1],
     )  # fmt: skip
     client = server.client()
