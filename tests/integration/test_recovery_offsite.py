@@ -78,7 +78,13 @@ def test_what_is_not_here_is_fetched_first(what, shop, source, tmp_path):
 
 
 def test_its_way_is_seen_and_a_new_server_goes_on(shop, source):
-    server, _, plan, _, kept = shop
+    server, recovery, plan, _, kept = shop
+    # Several packs, so that there is something between nothing and all.
+    for number in range(4):
+        make_files(source / f"more-{number}", 7, 30_000, seed=100 + number)
+        take(recovery.client)
+    shutil.rmtree(kept)
+    shutil.copytree(source, kept)
     server.stop()
     # So slow that it can be watched.
     server.settings["OFFSITE_BANDWIDTH"] = "200K"
@@ -88,7 +94,7 @@ def test_its_way_is_seen_and_a_new_server_goes_on(shop, source):
     shutil.rmtree(source)
     run = recovery.execute(plan)
     *_, last = recovery.watch_until(run, dr.ExecutionEvent.PROGRESS)
-    assert last.step.step_id == "files" and 0 < last.step.percent <= 50, last
+    assert last.step.step_id == "files" and 0 < last.step.percent <= 50, (last, recovery.get(run))
     server.kill()
     del server.settings["OFFSITE_BANDWIDTH"]
     server.start()

@@ -68,9 +68,13 @@ static bool seen_before(const struct mos_backup *backups, size_t index) {
 static void look_at_room(struct attempt *attempt, int64_t needed_bytes) {
     const char *repository = mos_setting_text(attempt->recovery->options.settings, MOS_SETTING_MOSAAJII_REPOSITORY);
     struct statvfs facts;
-    if (needed_bytes > 0 && statvfs(repository, &facts) == 0 && (int64_t)(facts.f_bavail * facts.f_frsize) < needed_bytes) {
+    if (needed_bytes == 0 || statvfs(repository, &facts) != 0) {
+        return;
+    }
+    int64_t free_bytes = (int64_t)facts.f_bavail * (int64_t)facts.f_frsize;
+    if (free_bytes < needed_bytes) {
         attempt_find(attempt, FINDING_FATAL, "%lld bytes are to be fetched into %s, and %lld are free there", (long long)needed_bytes,
-                     repository, (long long)(facts.f_bavail * facts.f_frsize));
+                     repository, (long long)free_bytes);
     }
 }
 
@@ -168,16 +172,21 @@ static mos_status bring(struct attempt *attempt, const struct mos_backup *backup
 
 mos_status bring_first(struct attempt *attempt, const struct mos_backup *backup, struct mos_error *error) {
     struct mos_offsite_whereabouts found;
-    mos_status status = mos_offsite_find_backup(attempt->recovery->options.offsite, backup->id, attempt->arena, &found, error);
-    if (status != MOS_OK || found.here) {
-        return status;
+    struct mos_error unknown;
+    if (mos_offsite_find_backup(attempt->recovery->options.offsite, backup->id, attempt->arena, &found, &unknown) != MOS_OK) {
+        // The restore itself finds out.
+        attempt_log(attempt, LOG_IS(WARNING), "Whether the backup %s is whole here cannot be told: %s", backup->id, unknown.message);
+        return MOS_OK;
+    }
+    if (found.here) {
+        return MOS_OK;
     }
     if (found.copy_count == 0) {
         return mos_fail(error, MOS_FAILED_PRECONDITION, "the backup %s is not whole here (%s), and no location has a complete copy of it",
                         backup->id, what_is_missing(&found, attempt->arena));
     }
     // A server that ends meanwhile has changed nothing.
-    status = attempt_note_bringing(attempt, true, error);
+    mos_status status = attempt_note_bringing(attempt, true, error);
     status = status ? status : bring(attempt, backup, &found, false, error);
     mos_status noted = attempt_note_bringing(attempt, false, status == MOS_OK ? error : NULL);
     return status ? status : noted;

@@ -17,6 +17,8 @@ struct fetch {
     mos_offsite *offsite;
     struct mos_offsite_place *from;
     const char *job_id;
+    // Of whoever waits; `call` asks it, and counts.
+    const struct mos_store_call *caller;
     const struct mos_store_call *call;
     mos_stored_object **objects;
     size_t total;
@@ -28,6 +30,8 @@ struct fetch {
     int running;
     int64_t done_objects;
     int64_t done_bytes;
+    // What has come of objects that are not whole yet, too; what comes again counts again.
+    int64_t moved_bytes;
     struct mos_error failure;
 };
 
@@ -141,14 +145,27 @@ static void *bring_some(void *argument) {
     return NULL;
 }
 
+static bool is_over(void *argument) {
+    const struct fetch *fetch = argument;
+    return fetch->caller->over(fetch->caller->argument);
+}
+
+static void count_moved(void *argument, int64_t bytes) {
+    struct fetch *fetch = argument;
+    pthread_mutex_lock(&fetch->mutex);
+    fetch->moved_bytes += bytes;
+    pthread_mutex_unlock(&fetch->mutex);
+}
+
 static void record(struct fetch *fetch) {
     struct mos_error error;
     pthread_mutex_lock(&fetch->mutex);
+    int64_t moved_bytes = fetch->moved_bytes < fetch->total_bytes ? fetch->moved_bytes : fetch->total_bytes;
     const struct mos_offsite_moved moved = {.job_id = fetch->job_id,
                                             .phase = "fetching",
                                             .objects_done = fetch->done_objects,
                                             .objects_total = (int64_t)fetch->total,
-                                            .bytes_done = fetch->done_bytes,
+                                            .bytes_done = moved_bytes > fetch->done_bytes ? moved_bytes : fetch->done_bytes,
                                             .bytes_total = fetch->total_bytes};
     pthread_mutex_unlock(&fetch->mutex);
     if (mos_offsite_record_moved(fetch->offsite, &moved, &error) != MOS_OK) {
@@ -307,9 +324,11 @@ static mos_status bring_backup(mos_offsite *offsite, const char *backup_id, cons
     struct fetch fetch = {.offsite = offsite,
                           .from = place,
                           .job_id = job_id,
-                          .call = call,
+                          .caller = call,
                           .mutex = PTHREAD_MUTEX_INITIALIZER,
                           .changed = PTHREAD_COND_INITIALIZER};
+    const struct mos_store_call counting = {.over = is_over, .moved = count_moved, .argument = &fetch};
+    fetch.call = &counting;
     mos_status status = mos_offsite_read_objects(offsite, copy->id, arena, &list, error);
     if (status == MOS_OK && (!list || list->n_objects == 0)) {
         status = mos_fail(error, MOS_FAILED_PRECONDITION, "the objects of the copy %s are not known", copy->id);
