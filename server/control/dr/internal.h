@@ -204,7 +204,6 @@ void attempt_print(struct attempt *attempt, const char *format, ...) __attribute
 // Each writes what the step has begun into the catalog before it goes on.
 mos_status attempt_note_job(struct attempt *attempt, const char *job_id, const struct mos_backup *backup, struct mos_error *error);
 mos_status attempt_note_database(struct attempt *attempt, const char *name, const char *url, const char *role, struct mos_error *error);
-void attempt_log(struct attempt *attempt, int level, const char *text);
 void attempt_note_percent(struct attempt *attempt, int percent);
 mos_status attempt_note_bringing(struct attempt *attempt, bool bringing, struct mos_error *error);
 // Into the journal, at once.

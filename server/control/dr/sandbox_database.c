@@ -120,10 +120,8 @@ mos_status sandbox_database_make(struct attempt *attempt, const Mosaajii__Engine
     if (attempt_check(attempt, error) != MOS_OK) {
         return status;
     }
-    attempt_log(attempt, LOG_IS(WARNING),
-                mos_arena_printf(attempt->arena,
-                                 "The database %s of this test is used by the server's own account, not by one of its own: %s",
-                                 database->name, cause.message));
+    attempt_log(attempt, LOG_IS(WARNING), "The database %s of this test is used by the server's own account, not by one of its own: %s",
+                database->name, cause.message);
     // The engine makes it.
     return name_new(attempt, database->name, out, false, error);
 }
