@@ -30,7 +30,7 @@ def source(tmp_path):
 @pytest.fixture
 def settings(bucket, source):
     return {
-        "BACKUP_CONFIG_PATHS": source, "OFFSITE_PROVIDER": "LOCAL_REMOTE", "OFFSITE_BUCKET": bucket, "OFFSITE_RETRY_SECONDS": 0,
+        "BACKUP_CONFIG_PATHS": source, "OFFSITE_PROVIDER": "LOCAL_REMOTE", "OFFSITE_BUCKET": bucket, "OFFSITE_RETRY_SECONDS": 1,
     }  # fmt: skip
 
 
