@@ -543,3 +543,25 @@ def test_the_live_view(server, recovery):
     last = shown[shown.rindex(b"COMPLETED  100%") :].decode()
     assert "Wait a little" in last and "Look" in last and f"Run {run.id}: COMPLETED" in last
     assert b"\x1b[" in shown, "the table is redrawn"
+
+
+def test_the_journal_of_a_run_that_has_ended_keeps_every_transition(start, tmp_path):
+    # Slow enough to show its progress, file by file.
+    source = tmp_path / "many"
+    source.mkdir()
+    for i in range(60):
+        (source / str(i)).write_bytes(os.urandom(80_000))
+    server = start(BACKUP_FILES_PATHS=source, MOSAAJII_ENGINE_DISK_MB=1)
+    recovery = Recovery(server.client())
+    recovery.client.backup("FILES", integrity_check_enabled=False)
+    progress, heartbeat = dr.ExecutionEvent.PROGRESS, dr.ExecutionEvent.HEARTBEAT
+    run = recovery.execute(recovery.create(step("r", "restore_backup:FILES"), step("w", "wait:0s", dependencies=["r"])))
+    live = [event for event in recovery.watch(run) if event.kind != heartbeat]
+    assert len([event for event in live if event.kind == progress]) >= 2, live
+    kept = list(recovery.watch(run))
+    assert [event for event in kept if event.kind != progress] == [event for event in live if event.kind != progress]
+    assert [event.sequence for event in kept if event.kind == progress] == [event.sequence for event in live if event.kind == progress][-1:]
+    # Whoever broke off anywhere gets every transition that he has not seen.
+    for at in range(0, len(live), 3):
+        rest = [event for event in recovery.watch(run, after=live[at].sequence) if event.kind != progress]
+        assert rest == [event for event in live[at + 1 :] if event.kind != progress]

@@ -294,3 +294,17 @@ mos_status mos_catalog_next_journal(mos_catalog_session *session, const char *ru
     *out_count = count;
     return status == MOS_OK && sql.failed ? too_large(error) : status;
 }
+
+mos_status mos_catalog_thin_journal(mos_catalog_session *session, const char *run_id, int kind, struct mos_error *error) {
+    MOS_CLEANUP_SQL struct mos_sql sql;
+    mos_status status = mos_sql_begin(&sql, session,
+                                      "DELETE FROM recovery_journal WHERE run_id = ?1 AND kind = ?2 AND sequence < "
+                                      "(SELECT max(sequence) FROM recovery_journal WHERE run_id = ?1 AND kind = ?2)",
+                                      error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    mos_sql_bind_text(&sql, run_id);
+    mos_sql_bind_number(&sql, kind);
+    return mos_sql_finish(&sql, error);
+}

@@ -78,5 +78,7 @@ mos_status mos_catalog_add_journal(mos_catalog_session *session, struct mos_jour
 // Those of a run after `after_sequence`, in order, `limit` at most; `kind` 0: any.
 mos_status mos_catalog_next_journal(mos_catalog_session *session, const char *run_id, int kind, int64_t after_sequence, int limit,
                                     mos_arena *arena, struct mos_journal_entry **out, size_t *out_count, struct mos_error *error);
+// Of a run that has ended: its entries of a kind that only show the way, but for the last.
+mos_status mos_catalog_thin_journal(mos_catalog_session *session, const char *run_id, int kind, struct mos_error *error);
 
 #endif

@@ -159,7 +159,7 @@ static const char *const steps[] = {
     "INSERT INTO offsite_policies VALUES('daily_30', 30, 0), ('weekly_90', 90, 0), ('monthly_365', 365, 0);",
 
     // 6
-    // Recovery plans and their runs. The journal is only ever added to, and numbered with the events.
+    // Recovery plans and their runs. The journal is numbered with the events.
     "CREATE TABLE recovery_plans("
     "  id TEXT PRIMARY KEY, priority INTEGER NOT NULL, status INTEGER NOT NULL, created_at_ns INTEGER NOT NULL, content BLOB NOT NULL);"
     "CREATE INDEX recovery_plans_newest ON recovery_plans(created_at_ns, id);"

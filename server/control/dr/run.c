@@ -227,6 +227,7 @@ static mos_status save_end(mos_catalog_session *session, const struct run *run, 
                                           .details = details,
                                           .detail_count = sizeof(details) / sizeof(details[0])};
     mos_status status = mos_catalog_add_audit(session, &entry, error);
+    status = status ? status : mos_catalog_thin_journal(session, run->id, EVENT_IS(PROGRESS), error);
     // What a test does with a damaged copy is its own business.
     if (status != MOS_OK || *state->control_of) {
         return status;

@@ -105,6 +105,37 @@ MOS_TEST(a_run_keeps_its_report_and_leaves_the_active_ones_when_it_ends) {
     fixture_close(&fixture);
 }
 
+static mos_status thin_journal(mos_catalog_session *session, void *argument, struct mos_error *error) {
+    return mos_catalog_thin_journal(session, argument, 3, error);
+}
+
+MOS_TEST(the_way_of_a_run_that_has_ended_is_forgotten_but_for_its_last) {
+    struct catalog_fixture fixture;
+    fixture_open(&fixture);
+    static const int kinds[] = {1, 3, 3, 2, 3, 4, 1};
+    struct mos_journal_entry mine[7], other = {.run_id = "s", .time_unix_ns = 1, .kind = 3, .content = blob("c")};
+    put(&fixture, add_journal, &other);
+    for (int i = 0; i < 7; i++) {
+        mine[i] = (struct mos_journal_entry){.run_id = "r", .time_unix_ns = i, .kind = kinds[i], .content = blob("e")};
+        put(&fixture, add_journal, &mine[i]);
+    }
+    put(&fixture, thin_journal, (void *)"r");
+    put(&fixture, thin_journal, (void *)"r");
+    mos_catalog_session *session = fixture_read(&fixture);
+    struct mos_journal_entry *entries;
+    size_t count;
+    MOS_ASSERT_OK(mos_catalog_next_journal(session, "r", 0, 0, 10, fixture.arena, &entries, &count, &fixture.error), &fixture.error);
+    static const int left[] = {0, 3, 4, 5, 6};
+    CU_ASSERT_EQUAL_FATAL(count, 5);
+    for (size_t i = 0; i < count; i++) {
+        CU_ASSERT_EQUAL(entries[i].sequence, mine[left[i]].sequence);
+    }
+    MOS_ASSERT_OK(mos_catalog_next_journal(session, "s", 0, 0, 10, fixture.arena, &entries, &count, &fixture.error), &fixture.error);
+    CU_ASSERT_EQUAL(count, 1);
+    mos_catalog_read_end(session);
+    fixture_close(&fixture);
+}
+
 MOS_TEST(the_journal_is_numbered_with_the_events_and_wakes_those_who_wait) {
     struct catalog_fixture fixture;
     fixture_open(&fixture);
