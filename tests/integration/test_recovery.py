@@ -548,11 +548,11 @@ def test_the_live_view(server, recovery):
 
 
 def test_the_journal_of_a_run_that_has_ended_keeps_every_transition(start, tmp_path):
-    # Slow enough to show its progress.
-    source = tmp_path / "large"
+    # Slow enough to show its progress, file by file.
+    source = tmp_path / "many"
     source.mkdir()
-    for number in range(10):
-        (source / str(number)).write_bytes(os.urandom(500_000))
+    for i in range(60):
+        (source / str(i)).write_bytes(os.urandom(80_000))
     server = start(BACKUP_FILES_PATHS=source, MOSAAJII_ENGINE_DISK_MB=1)
     recovery = Recovery(server.client())
     recovery.client.backup("FILES", integrity_check_enabled=False)

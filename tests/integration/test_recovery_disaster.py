@@ -169,6 +169,22 @@ def test_a_sandbox_without_credentials_of_its_own_is_told_of(database, start):
     database.drop("shop")
 
 
+def test_a_server_that_lets_no_new_account_in(start):
+    with Postgres() as database:
+        fill(database, "shop")
+        (database.folder / "data/pg_hba.conf").write_text("host all admin 127.0.0.1/32 scram-sha-256\n")
+        database.sql("SELECT pg_reload_conf()")
+        recovery = Recovery(start(DATABASE_URL=database.url("shop")).client())
+        recovery.client.backup("DATABASE")
+        there = set(database.databases())
+        result = recovery.result(recovery.test(recovery.create(step("r", "restore_backup:DATABASE"), step("v", "verify_database", dependencies=["r"]))))
+        assert result.overall_status == PASSED, result
+        logs = [log.message for log in recovery.get(result).logs]
+        assert any("used by the server's own account" in text and "no pg_hba.conf entry" in text for text in logs), logs
+        assert set(database.databases()) == there
+        assert database.sql("SELECT rolname FROM pg_roles WHERE rolname LIKE 'mosaajii%'") == [], "what was tried is not left"
+
+
 def test_rows_that_are_missing_are_told(database, shop):
     server, recovery, name, _ = shop
     plan = recovery.create(step("verify", "verify_database"))
