@@ -79,13 +79,6 @@ mos_status attempt_note_database(struct attempt *attempt, const char *name, cons
     return status;
 }
 
-void attempt_log(struct attempt *attempt, int level, const char *text) {
-    pthread_mutex_lock(&attempt->recovery->mutex);
-    // Written with what comes next.
-    run_log(attempt->run, level, attempt->step ? attempt->step->id : "", "", "%s", text);
-    pthread_mutex_unlock(&attempt->recovery->mutex);
-}
-
 void attempt_note_percent(struct attempt *attempt, int percent) {
     pthread_mutex_lock(&attempt->recovery->mutex);
     step_run *step = attempt->run->state->execution->steps[attempt->index];
