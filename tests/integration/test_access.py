@@ -424,3 +424,24 @@ def test_a_name_in_the_trail_is_one_caller(start):
     first = next(entry for entry in found if entry.action == "Token.Make")
     assert first.actor == "system" and first.details["name"] == "admin"
     assert {entry.details["tokenId"] for entry in found if entry.actor == "admin"} == {first.resource}
+
+
+def test_what_a_revoked_token_follows_ends(start, tmp_path):
+    make_files(tmp_path / "source", 40, 100_000)
+    # So slow that there is something to follow.
+    server = start(BACKUP_FILES_PATHS=tmp_path / "source", MOSAAJII_ENGINE_DISK_MB=1)
+    client = server.client()
+    made = make_token(client, "looker", "VIEWER")
+    looker, other = server.client(made.secret), server.client(make_token(client, "other", "VIEWER").secret)
+    backup = client.create("FILES", integrity_check_enabled=False)
+    streams = [looker.backups.WatchBackup(pb.WatchBackupRequest(backup_id=backup.id), metadata=looker.metadata, timeout=60)]
+    streams.append(looker.alerts.WatchAlerts(alert.WatchAlertsRequest(), metadata=looker.metadata, timeout=60))
+    stays = other.backups.WatchBackup(pb.WatchBackupRequest(backup_id=backup.id), metadata=other.metadata, timeout=60)
+    assert next(streams[0]) and next(stays)
+    client.call(client.admin.RevokeToken, admin.RevokeTokenRequest(token_id=made.token.id))
+    for stream in streams:
+        with pytest.raises(grpc.RpcError) as ended:
+            list(stream)
+        assert ended.value.code() == grpc.StatusCode.UNAUTHENTICATED, ended.value
+    client.call(client.backups.CancelBackup, pb.CancelBackupRequest(backup_id=backup.id))
+    list(stays)

@@ -7,10 +7,12 @@ import os
 import pty
 import shutil
 import socket
+import sqlite3
 import threading
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from support.api import pb, refused
 from support.api import recovery as dr
@@ -546,10 +548,11 @@ def test_the_live_view(server, recovery):
 
 
 def test_the_journal_of_a_run_that_has_ended_keeps_every_transition(start, tmp_path):
-    # Slow enough to show its progress.
-    source = tmp_path / "large"
+    # Slow enough to show its progress, file by file.
+    source = tmp_path / "many"
     source.mkdir()
-    (source / "large").write_bytes(os.urandom(5_000_000))
+    for i in range(60):
+        (source / str(i)).write_bytes(os.urandom(80_000))
     server = start(BACKUP_FILES_PATHS=source, MOSAAJII_ENGINE_DISK_MB=1)
     recovery = Recovery(server.client())
     recovery.client.backup("FILES", integrity_check_enabled=False)
@@ -564,3 +567,30 @@ def test_the_journal_of_a_run_that_has_ended_keeps_every_transition(start, tmp_p
     for at in range(0, len(live), 3):
         rest = [event for event in recovery.watch(run, after=live[at].sequence) if event.kind != progress]
         assert rest == [event for event in live[at + 1 :] if event.kind != progress]
+
+
+@pytest.mark.parametrize("minutes, forecast", [((40, 45, 50, 55), "in about 3 weeks"), ((10, 25, 40, 55), "in about 7 days"), ((55, 50, 45, 40), None), ((30, 30, 30, 30), None)])
+def test_a_plan_that_gets_slower_is_forecast_to_miss_its_objective(start, minutes, forecast):
+    server = start()
+    recovery = Recovery(server.client())
+    plan = recovery.create(step("w", "wait:0s"), recovery_time_objective=60)
+
+    def run(since):
+        """One that recovers so many minutes after the incident."""
+        incident = Timestamp()
+        incident.FromDatetime(datetime.now(timezone.utc) - timedelta(minutes=since))
+        return recovery.run(plan, incident_at=incident)
+
+    earlier = [run(since).id for since in minutes[:-1]]
+    server.stop()
+    # As if they had been sixty, forty and twenty days ago.
+    with sqlite3.connect(server.home / "catalog.db") as catalog:
+        for days, id in zip((60, 40, 20), earlier, strict=True):
+            assert catalog.execute("UPDATE recovery_runs SET created_at_ns = created_at_ns - ? WHERE id = ?", (days * 86400 * 10**9, id)).rowcount == 1
+    catalog.close()
+    server.start()
+    recovery = Recovery(server.client())
+    last = run(minutes[-1])
+    assert round(last.metrics.actual_rto) == minutes[-1]
+    said = [log.message for log in last.logs if "At this pace" in log.message]
+    assert said == ([f"At this pace the plan will miss its 60 minutes {forecast}"] if forecast else []), [log.message for log in last.logs]

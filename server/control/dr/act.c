@@ -59,7 +59,7 @@ mos_status attempt_note_job(struct attempt *attempt, const char *job_id, const s
     return status;
 }
 
-mos_status attempt_note_database(struct attempt *attempt, const char *name, const char *url, struct mos_error *error) {
+mos_status attempt_note_database(struct attempt *attempt, const char *name, const char *url, const char *role, struct mos_error *error) {
     pthread_mutex_lock(&attempt->recovery->mutex);
     struct run *run = attempt->run;
     size_t count = run->state->n_databases;
@@ -71,6 +71,7 @@ mos_status attempt_note_database(struct attempt *attempt, const char *name, cons
     mosaajii__recovery__v1__sandbox_database__init(grown[count]);
     grown[count]->name = mos_arena_strdup(run->arena, name);
     grown[count]->url = mos_arena_strdup(run->arena, url);
+    grown[count]->role = mos_arena_strdup(run->arena, role);
     run->state->databases = grown;
     run->state->n_databases = count + 1;
     mos_status status = save_run(attempt, error);

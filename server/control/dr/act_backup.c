@@ -1,5 +1,4 @@
 // Steps that restore or verify backups: through the queue, as everybody else.
-#include <stdio.h>
 #include <string.h>
 
 #include <mosaajii/engine/v1/engine.pb-c.h>
@@ -143,28 +142,14 @@ static mos_status restore_in_place(struct attempt *attempt, const struct mos_bac
 // A database on a server goes into one that is made for this test alone, beside the real one.
 static mos_status restore_database(struct attempt *attempt, const struct mos_backup *backup, const Mosaajii__Engine__V1__Database *database,
                                    int from, int to, struct mos_error *error) {
-    mos_arena *arena = attempt->arena;
     struct mos_database_url url;
-    char id[MOS_ID_TEXT_BYTES], name[64];
-    mos_status status = database_open_url(attempt->recovery, database->origin, arena, &url, error);
-    if (status != MOS_OK) {
-        return status;
-    }
-    mos_id_new(id);
-    // The random part of the id.
-    snprintf(name, sizeof(name), "mosaajii_test_%.12s", id + 24);
-    url.name = name;
-    if (!sandbox_database_name(url.name)) {
-        attempt->strayed = true;
-        return mos_fail(error, MOS_PERMISSION_DENIED, "%s is no name of a database for tests", url.name);
-    }
-    status = attempt_note_database(attempt, database->name, mos_database_url_format(&url, false, arena), error);
+    mos_status status = sandbox_database_make(attempt, database, &url, error);
     if (status != MOS_OK) {
         return status;
     }
     char *include[] = {database->name};
     const size_t include_bytes[] = {strlen(database->name)};
-    struct mos_restore_order order = {.target = mos_database_url_format(&url, true, arena),
+    struct mos_restore_order order = {.target = mos_database_url_format(&url, true, attempt->arena),
                                       .existing = MOSAAJII__ENGINE__V1__RESTORE_REQUEST__EXISTING__REFUSE,
                                       .include = include,
                                       .include_bytes = include_bytes,

@@ -100,8 +100,8 @@ static const char *last_line(mos_arena *arena, const char *text) {
     return line ? line : "";
 }
 
-mos_status database_ask(struct attempt *attempt, const struct mos_database_url *url, const char *statement, bool read_only, char **out,
-                        struct mos_error *error) {
+static mos_status ask(struct attempt *attempt, const struct mos_database_url *url, const char *statement, bool read_only,
+                      const char *secret, char **out, struct mos_error *error) {
     mos_arena *arena = attempt->arena;
     struct words arguments = {0}, environment = {0};
     add(&environment, environment_path(arena));
@@ -115,6 +115,7 @@ mos_status database_ask(struct attempt *attempt, const struct mos_database_url *
         order_sqlite(url, statement, read_only, &arguments);
     } else if (url->kind == MOS_DATABASE_POSTGRESQL) {
         order_postgres(url, statement, read_only, arena, &arguments, &environment);
+        add(&environment, secret ? mos_arena_printf(arena, "PGOPTIONS=-c mosaajii.secret=%s", secret) : NULL);
     } else {
         order_mysql(url, statement, read_only, arena, &arguments, &environment);
     }
@@ -139,6 +140,17 @@ mos_status database_ask(struct attempt *attempt, const struct mos_database_url *
     }
     *out = status == MOS_OK ? mos_arena_strdup(arena, mos_buffer_text(&answer)) : NULL;
     return status;
+}
+
+mos_status database_ask(struct attempt *attempt, const struct mos_database_url *url, const char *statement, bool read_only, char **out,
+                        struct mos_error *error) {
+    return ask(attempt, url, statement, read_only, NULL, out, error);
+}
+
+mos_status database_tell_secret(struct attempt *attempt, const struct mos_database_url *url, const char *statement, const char *secret,
+                                struct mos_error *error) {
+    char *answer;
+    return ask(attempt, url, statement, false, secret, &answer, error);
 }
 
 mos_status database_count_rows(struct attempt *attempt, const struct mos_database_url *url, const char *table, int64_t *out,
@@ -215,17 +227,18 @@ static size_t restored_backups(struct attempt *attempt, const char **ids) {
     return count;
 }
 
-static const char *sandbox_url(struct attempt *attempt, const char *name) {
-    const char *found = NULL;
+// The newest of the name: an earlier attempt may have left one. With its role.
+static const char *sandbox_url(struct attempt *attempt, const char *name, const char **out_role) {
+    const Mosaajii__Recovery__V1__SandboxDatabase *found = NULL;
     pthread_mutex_lock(&attempt->recovery->mutex);
     const run_state *state = attempt->run->state;
-    // The newest of the name: an earlier attempt may have left one.
     for (size_t i = 0; i < state->n_databases; i++) {
-        found = strcmp(state->databases[i]->name, name) == 0 ? state->databases[i]->url : found;
+        found = strcmp(state->databases[i]->name, name) == 0 ? state->databases[i] : found;
     }
-    found = found ? mos_arena_strdup(attempt->arena, found) : NULL;
+    const char *url = found ? mos_arena_strdup(attempt->arena, found->url) : NULL;
+    *out_role = found ? mos_arena_strdup(attempt->arena, found->role) : "";
     pthread_mutex_unlock(&attempt->recovery->mutex);
-    return found;
+    return url;
 }
 
 static mos_status locate(struct attempt *attempt, const Mosaajii__Engine__V1__Database *database, struct place_database *out,
@@ -245,8 +258,8 @@ static mos_status locate(struct attempt *attempt, const Mosaajii__Engine__V1__Da
                                              .tls_authority = ""};
         return MOS_OK;
     }
-    const char *url = sandbox_url(attempt, database->name);
-    return url ? database_open_url(attempt->recovery, url, arena, &out->url, error)
+    const char *role, *url = sandbox_url(attempt, database->name, &role);
+    return url ? sandbox_database_open(attempt->recovery, url, role, arena, &out->url, error)
                : mos_fail(error, MOS_NOT_FOUND, "the database %s was not restored into the sandbox", database->name);
 }
 

@@ -203,7 +203,7 @@ int attempt_left_ms(const struct attempt *attempt, int most);
 void attempt_print(struct attempt *attempt, const char *format, ...) __attribute__((format(printf, 2, 3)));
 // Each writes what the step has begun into the catalog before it goes on.
 mos_status attempt_note_job(struct attempt *attempt, const char *job_id, const struct mos_backup *backup, struct mos_error *error);
-mos_status attempt_note_database(struct attempt *attempt, const char *name, const char *url, struct mos_error *error);
+mos_status attempt_note_database(struct attempt *attempt, const char *name, const char *url, const char *role, struct mos_error *error);
 void attempt_note_percent(struct attempt *attempt, int percent);
 mos_status attempt_note_bringing(struct attempt *attempt, bool bringing, struct mos_error *error);
 // Into the journal, at once.
@@ -272,6 +272,9 @@ mos_status place_databases(struct attempt *attempt, struct place_database **out,
 // What a statement answers, as the database's own program prints it: columns with tabs between them, lines for rows.
 mos_status database_ask(struct attempt *attempt, const struct mos_database_url *url, const char *statement, bool read_only, char **out,
                         struct mos_error *error);
+// A statement of PostgreSQL that reads a secret by current_setting('mosaajii.secret').
+mos_status database_tell_secret(struct attempt *attempt, const struct mos_database_url *url, const char *statement, const char *secret,
+                                struct mos_error *error);
 mos_status database_count_rows(struct attempt *attempt, const struct mos_database_url *url, const char *table, int64_t *out,
                                struct mos_error *error);
 // The URL with the password that the settings have for its account.
@@ -287,6 +290,19 @@ bool sandbox_database_name(const char *name);
 // Removes it; *out_left says what could not be removed, NULL where nothing is left.
 void sandbox_remove(const mos_recovery *recovery, const char *folder, mos_arena *arena, const char **out_left);
 mos_status sandbox_damage(const mos_recovery *recovery, const char *folder, int64_t *out_files, struct mos_error *error);
+
+// ---- Databases of tests (sandbox_database.c) ----
+
+// A new one for a database that a backup holds; out: where it is restored to, with its password. Where it can have no account of its own,
+// the run's log says why, and the engine makes it by the server's account.
+mos_status sandbox_database_make(struct attempt *attempt, const struct Mosaajii__Engine__V1__Database *database,
+                                 struct mos_database_url *out, struct mos_error *error);
+// As steps use it: `url` and `role` of what the run has noted.
+mos_status sandbox_database_open(const mos_recovery *recovery, const char *url, const char *role, mos_arena *arena,
+                                 struct mos_database_url *out, struct mos_error *error);
+// Whether databases beside this one can have an account of their own; else why not.
+mos_status sandbox_database_may_have_role(struct attempt *attempt, const struct mos_database_url *url, struct mos_error *error);
+bool sandbox_database_drop(struct attempt *attempt, const Mosaajii__Recovery__V1__SandboxDatabase *database, const char **out_why);
 
 // ---- The end of a run (measure.c, report.c) ----
 

@@ -133,8 +133,10 @@ static void compare(mos_recovery *recovery, struct run *run) {
     runs.rto[runs.count++] = metrics->actual_rto;
     double days = days_until(&runs, plan->recovery_time_objective);
     if (days >= 0 && days <= FORECAST_DAYS) {
-        const char *text =
-            run_text(run, "At this pace the plan will miss its %d minutes in about %.0f days", plan->recovery_time_objective, ceil(days));
+        // Weeks, where days would say more than anybody knows.
+        bool weeks = days >= 14;
+        const char *text = run_text(run, "At this pace the plan will miss its %d minutes in about %.0f %s", plan->recovery_time_objective,
+                                    weeks ? round(days / 7) : ceil(days), weeks ? "weeks" : "days");
         run_log(run, LOG_IS(WARNING), "", "", "%s", text);
         if (run_is_test(run)) {
             advise(run, text);

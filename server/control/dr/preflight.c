@@ -19,6 +19,11 @@ void attempt_find(struct attempt *attempt, enum finding_weight weight, const cha
     va_start(arguments, format);
     mos_buffer_vprintf(&text, format, arguments);
     va_end(arguments);
+    for (size_t i = 0; i < attempt->finding_count; i++) {
+        if (strcmp(attempt->findings[i].text, mos_buffer_text(&text)) == 0) {
+            return;
+        }
+    }
     if (!attempt->findings) {
         attempt->findings = mos_arena_array(attempt->arena, struct attempt_finding, MOST_FINDINGS);
     }
@@ -72,6 +77,25 @@ static void need(struct needs *needs, const struct mos_backup *backup, bool rest
     }
 }
 
+// Whether a test can keep its databases apart from the real ones by an account of their own.
+static void look_at_accounts(struct attempt *attempt, const struct mos_backup *backup, enum mos_backup_type type) {
+    struct backup_part part;
+    backup_part_of(attempt->recovery, backup, type, attempt->arena, &part);
+    for (size_t i = 0; i < part.database_count; i++) {
+        struct mos_database_url url;
+        struct mos_error error;
+        if (strcmp(part.databases[i]->engine, "sqlite") != 0 &&
+            database_open_url(attempt->recovery, part.databases[i]->origin, attempt->arena, &url, &error) == MOS_OK &&
+            sandbox_database_may_have_role(attempt, &url, &error) != MOS_OK) {
+            find(attempt, false,
+                 mos_arena_printf(
+                     attempt->arena,
+                     "the test's copy of the database %s is used by the server's own account, which reaches the real one too: %s",
+                     part.databases[i]->name, error.message));
+        }
+    }
+}
+
 static void look_at_backup(struct attempt *attempt, const mos_plan_step *step, const struct mos_command *command, struct needs *needs) {
     mos_arena *arena = attempt->arena;
     const run_state *state = attempt->run->state;
@@ -87,6 +111,9 @@ static void look_at_backup(struct attempt *attempt, const mos_plan_step *step, c
     need(needs, &backup, restores);
     if (!restores) {
         return;
+    }
+    if (attempt->place.sandbox) {
+        look_at_accounts(attempt, &backup, command->type);
     }
     int64_t incident_ns = state->incident_at_unix_ns ? state->incident_at_unix_ns : mos_plan_time(state->execution->started_at);
     int64_t minutes = (incident_ns - backup.created_at_unix_ns) / MOS_NS_PER_SECOND / 60;
@@ -197,35 +224,13 @@ mos_status act_preflight(struct attempt *attempt, struct mos_error *error) {
 
 // ---- Afterwards ----
 
-static bool drop_database(struct attempt *attempt, const char *text, const char **out_why) {
-    struct mos_database_url url;
-    struct mos_error error;
-    char *answer;
-    mos_status status = database_open_url(attempt->recovery, text, attempt->arena, &url, &error);
-    if (status == MOS_OK && !sandbox_database_name(url.name)) {
-        status = mos_fail(&error, MOS_PERMISSION_DENIED, "%s is no name of a database for tests", url.name);
-    }
-    if (status == MOS_OK) {
-        const char *name = url.name;
-        bool postgres = url.kind == MOS_DATABASE_POSTGRESQL;
-        // From a database that is always there.
-        url.name = postgres ? "postgres" : "information_schema";
-        status = database_ask(
-            attempt, &url,
-            mos_arena_printf(attempt->arena, postgres ? "DROP DATABASE IF EXISTS \"%s\"" : "DROP DATABASE IF EXISTS `%s`", name), false,
-            &answer, &error);
-    }
-    *out_why = status == MOS_OK ? "" : mos_arena_strdup(attempt->arena, error.message);
-    return status == MOS_OK;
-}
-
 mos_status act_clean_up(struct attempt *attempt, struct mos_error *error) {
     (void)error;
     const run_state *state = attempt->run->state;
     const char *left = "";
     for (size_t i = 0; i < state->n_databases; i++) {
         const char *why;
-        if (!drop_database(attempt, state->databases[i]->url, &why)) {
+        if (!sandbox_database_drop(attempt, state->databases[i], &why)) {
             left = mos_arena_printf(attempt->arena, "%s%sthe database %s (%s)", left, *left ? ", " : "", state->databases[i]->url, why);
         }
     }

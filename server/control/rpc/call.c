@@ -59,8 +59,12 @@ const char *mos_call_request_id(const struct mos_call *call) {
 }
 
 void mos_call_set_caller(struct mos_call *call, const char *name, const void *identity) {
-    call->caller_name = name ? mos_arena_strdup(call->arena, name) : NULL;
+    const char *kept = name ? mos_arena_strdup(call->arena, name) : NULL;
+    // mos_rpc_server_end_calls looks at it from another thread.
+    pthread_mutex_lock(&call->lock);
+    call->caller_name = kept;
     call->caller = identity;
+    pthread_mutex_unlock(&call->lock);
 }
 
 const char *mos_call_caller_name(const struct mos_call *call) {
@@ -90,6 +94,7 @@ mos_status mos_call_fail_cancelled(struct mos_call *call) {
     }
     return mos_fail(&call->error, status, "%s",
                     status == MOS_UNAVAILABLE         ? "the server is stopping"
+                    : status == MOS_UNAUTHENTICATED   ? "the caller may not call any more"
                     : status == MOS_DEADLINE_EXCEEDED ? "the call's deadline is over"
                                                       : "the client cancelled the call");
 }

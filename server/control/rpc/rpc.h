@@ -108,6 +108,9 @@ void mos_rpc_server_stop(mos_rpc_server *server, int grace_ms);
 void mos_rpc_server_destroy(mos_rpc_server *server);
 // Calls that have begun and not ended. Any thread.
 size_t mos_rpc_server_live_calls(mos_rpc_server *server);
+// Ends the calls of those who may not call any more, MOS_UNAUTHENTICATED: `caller` is what was given to mos_call_set_caller. Their handlers
+// learn of it as of a client that cancels. Any thread; `whose` is called with locks held.
+void mos_rpc_server_end_calls(mos_rpc_server *server, bool (*whose)(const void *caller, const void *argument), const void *argument);
 
 // ---- Interceptors ----
 

@@ -92,7 +92,8 @@ struct mos_operation {
     bool success;
 };
 
-// Packed messages that wait until the one before is sent.
+// Packed messages that wait until the one before is sent. They hold no reference to the call: its handler does, and does not end it while
+// one is on its way (mos_call_await_posts).
 enum { MOS_POSTS_MOST = 8 };
 struct mos_posts {
     grpc_slice waiting[MOS_POSTS_MOST];

@@ -339,6 +339,19 @@ int mos_rpc_server_port(const mos_rpc_server *server) {
     return server->port;
 }
 
+void mos_rpc_server_end_calls(mos_rpc_server *server, bool (*whose)(const void *caller, const void *argument), const void *argument) {
+    pthread_mutex_lock(&server->lock);
+    for (struct mos_call *call = server->live; call; call = call->next) {
+        pthread_mutex_lock(&call->lock);
+        bool ends = call->caller && whose(call->caller, argument);
+        pthread_mutex_unlock(&call->lock);
+        if (ends) {
+            mos_call_tell(call, MOS_UNAUTHENTICATED);
+        }
+    }
+    pthread_mutex_unlock(&server->lock);
+}
+
 size_t mos_rpc_server_live_calls(mos_rpc_server *server) {
     pthread_mutex_lock(&server->lock);
     size_t count = server->live_count;

@@ -51,7 +51,8 @@ static bool operate(struct mos_call *call, struct mos_operation *operation, cons
 mos_status mos_call_send(struct mos_call *call, const ProtobufCMessage *message) {
     mos_call_await_posts(call);
     mos_status told = mos_call_cancel_status(call);
-    if (told == MOS_CANCELLED || told == MOS_DEADLINE_EXCEEDED) {
+    // A server that stops lets handlers say what they still have to say.
+    if (told != MOS_OK && told != MOS_UNAVAILABLE) {
         return mos_call_fail_cancelled(call);
     }
     grpc_byte_buffer *buffer = mos_call_pack(call, message);
@@ -79,7 +80,7 @@ mos_status mos_call_receive(struct mos_call *call, const ProtobufCMessage **out)
     op.data.recv_message.recv_message = &call->received;
     bool received = operate(call, &call->receiving, &op, 1);
     mos_status told = mos_call_cancel_status(call);
-    if (!received || told == MOS_CANCELLED || told == MOS_DEADLINE_EXCEEDED) {
+    if (!received || (told != MOS_OK && told != MOS_UNAVAILABLE)) {
         grpc_byte_buffer_destroy(call->received);
         return mos_call_fail_cancelled(call);
     }

@@ -99,6 +99,10 @@ ADMIN_HANDLER(list_tokens, ListTokensRequest, ListTokensResponse) {
     return MOS_OK;
 }
 
+static bool is_of_token(const void *caller, const void *token_id) {
+    return strcmp(((const struct mos_identity *)caller)->token_id, token_id) == 0;
+}
+
 ADMIN_HANDLER(revoke_token, RevokeTokenRequest, Token) {
     struct mos_services *services = mos_call_user(call);
     struct mos_error *error = mos_call_error(call);
@@ -111,6 +115,8 @@ ADMIN_HANDLER(revoke_token, RevokeTokenRequest, Token) {
     if (status != MOS_OK) {
         return status;
     }
+    // What it follows ends too.
+    mos_rpc_server_end_calls(services->server, is_of_token, token.id);
     return make_token(mos_call_arena(call), &token, response) ? MOS_OK : mos_fail_memory(call);
 }
 

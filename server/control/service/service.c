@@ -95,6 +95,7 @@ static const struct mosaajii_backup_v1_disaster_recovery_service recovery_servic
 };
 
 mos_status mos_services_add(mos_rpc_server *server, struct mos_services *services, struct mos_error *error) {
+    services->server = server;
     mos_status status = mosaajii_backup_v1_backup_service_add(server, &backup_service, services, error);
     if (status == MOS_OK) {
         status = mosaajii_backup_v1_admin_service_add(server, &admin_service, services, error);

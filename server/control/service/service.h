@@ -29,6 +29,8 @@ struct mos_services {
     mos_recovery *recovery;
     mos_broadcast *broadcast;
     int64_t started_at_unix_ns;
+    // Filled in by mos_services_add.
+    mos_rpc_server *server;
 };
 
 // Adds all services of the public API. Before the server starts.
