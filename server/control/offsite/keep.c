@@ -174,9 +174,10 @@ static mos_status extend(struct mos_offsite_place *place, struct mos_copy *copy,
                          struct mos_error *error) {
     mos_offsite *offsite = place->offsite;
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
-    int64_t until_ns = mos_now_unix_ns() + offsite->lock_ns;
+    int64_t now_ns = mos_offsite_trusted_now(offsite), until_ns = now_ns + offsite->lock_ns;
     const mos_object_list *list = NULL;
-    if (!offsite->lock_ns || !mos_store_capabilities_of(place->store)->retention ||
+    // A lock by a clock that is years ahead could not be taken back.
+    if (!now_ns || !offsite->lock_ns || !mos_store_capabilities_of(place->store)->retention ||
         copy->locked_until_unix_ns >= until_ns - offsite->lock_ns / 2) {
         return MOS_OK;
     }
@@ -214,7 +215,7 @@ static mos_status archive(struct mos_offsite_place *place, struct mos_copy *copy
     const mos_object_list *list = NULL;
     int32_t days = archive_days(place->offsite, copy);
     if (days == 0 || copy->status != MOS_COPY_COMPLETED || !mos_store_capabilities_of(place->store)->archive ||
-        copy->uploaded_at_unix_ns + days * 86400 * MOS_NS_PER_SECOND > mos_now_unix_ns()) {
+        copy->uploaded_at_unix_ns + days * 86400 * MOS_NS_PER_SECOND > mos_offsite_trusted_now(place->offsite)) {
         return MOS_OK;
     }
     mos_status status = mos_offsite_read_objects(place->offsite, copy->id, arena, &list, error);
@@ -235,7 +236,7 @@ static mos_status look_after_copy(struct mos_offsite_place *place, struct mos_co
     if (copy->status != MOS_COPY_COMPLETED && copy->status != MOS_COPY_ARCHIVED) {
         return MOS_OK;
     }
-    int64_t now_ns = mos_now_unix_ns(), expires_ns = mos_offsite_expiry(place->offsite, copy);
+    int64_t now_ns = mos_offsite_trusted_now(place->offsite), expires_ns = mos_offsite_expiry(place->offsite, copy);
     if (expires_ns != copy->expires_at_unix_ns) {
         copy->expires_at_unix_ns = expires_ns;
         put_copy(place->offsite, copy, copy->status);

@@ -8,6 +8,7 @@
 #include "common/buffer.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "control/catalog/retention.h"
 #include "control/offsite/offsite_internal.h"
 
 // ---- Making and taking apart ----
@@ -495,6 +496,15 @@ mos_status mos_offsite_upload(mos_offsite *offsite, const struct mos_offsite_ord
 }
 
 // ---- How long copies are kept ----
+
+int64_t mos_offsite_trusted_now(mos_offsite *offsite) {
+    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
+    int64_t now_ns = 0;
+    return mos_catalog_read_begin(offsite->options.catalog, &session, NULL) == MOS_OK &&
+                   mos_catalog_trusted_now(session, &now_ns, NULL) == MOS_OK
+               ? now_ns
+               : 0;
+}
 
 int64_t mos_offsite_expiry(mos_offsite *offsite, const struct mos_copy *copy) {
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);

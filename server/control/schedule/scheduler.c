@@ -40,7 +40,6 @@ enum {
     MOST_TRIES = 3,
 };
 
-static const char trusted_time[] = "schedule.trusted_time";
 static const char stuck_retention[] = "retention:sweep";
 
 struct mos_scheduler {
@@ -83,16 +82,13 @@ static int64_t newest_file_time(const char *folder) {
 
 static mos_status read_times(mos_scheduler *scheduler, int64_t *out_newest, struct mos_error *error) {
     MOS_CLEANUP_READ mos_catalog_session *session = NULL;
-    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
-    const char *kept = "";
     mos_status status = mos_catalog_read_begin(scheduler->options.catalog, &session, error);
     if (status == MOS_OK) {
         status = mos_catalog_newest_time(session, out_newest, error);
     }
     if (status == MOS_OK && scheduler->known_unix_ns == 0) {
-        status = mos_catalog_get_fact(session, trusted_time, arena, &kept, error);
-        scheduler->known_unix_ns = strtoll(kept, NULL, 10);
-        if (status == MOS_OK && scheduler->known_unix_ns <= 0) {
+        status = mos_catalog_get_known_time(session, &scheduler->known_unix_ns, error);
+        if (status == MOS_OK && scheduler->known_unix_ns == 0) {
             // A catalog from before, or that was rebuilt: the newest time that anything bears; of nothing, what the clock says.
             int64_t files = newest_file_time(scheduler->options.repository);
             scheduler->known_unix_ns = *out_newest ? (*out_newest > files ? *out_newest : files) : mos_now_unix_ns();
@@ -102,9 +98,7 @@ static mos_status read_times(mos_scheduler *scheduler, int64_t *out_newest, stru
 }
 
 static mos_status keep_known(mos_catalog_session *session, void *argument, struct mos_error *error) {
-    char text[24];
-    snprintf(text, sizeof(text), "%lld", (long long)*(const int64_t *)argument);
-    return mos_catalog_put_fact(session, trusted_time, text, error);
+    return mos_catalog_put_known_time(session, *(const int64_t *)argument, error);
 }
 
 static void tell_doubt(mos_scheduler *scheduler, enum mos_trust trust, int64_t now, int64_t newest) {

@@ -2,6 +2,7 @@
 #include "common/clock.h"
 #include "control/catalog/alerts.h"
 #include "control/catalog/catalog_internal.h"
+#include "control/catalog/retention.h"
 #include "control/catalog/sql.h"
 #include "control/offsite/hash.h"
 #include "control/offsite/removal.h"
@@ -44,6 +45,15 @@ static mos_status look_on(void *argument, enum mos_store_operation operation, co
     return MOS_OK;
 }
 
+static mos_status put_known(mos_catalog_session *session, void *known_ns, struct mos_error *error) {
+    return mos_catalog_put_known_time(session, *(const int64_t *)known_ns, error);
+}
+
+// The clock was believed at this time.
+static void believe(struct scene *scene, int64_t known_ns) {
+    MOS_ASSERT_OK(mos_catalog_write(scene->fixture.catalog, put_known, &known_ns, &scene->fixture.error), &scene->fixture.error);
+}
+
 static void scene_open(struct scene *scene) {
     *scene = (struct scene){.place = &scene->offsite.places[0]};
     fixture_open(&scene->fixture);
@@ -65,6 +75,7 @@ static void scene_open(struct scene *scene) {
     pthread_condattr_destroy(&monotonic);
     pthread_mutex_init(&scene->offsite.mutex, NULL);
     pthread_mutex_init(&scene->place->work, NULL);
+    believe(scene, mos_now_unix_ns());
 }
 
 static void scene_close(struct scene *scene) {
@@ -364,6 +375,64 @@ MOS_TEST(a_pack_that_an_older_copy_took_along_is_thawed) {
     scene_close(&scene);
 }
 
+// ---- The clock ----
+
+MOS_TEST(copies_end_only_by_a_clock_that_is_believed) {
+    struct scene scene;
+    int64_t now_ns = mos_now_unix_ns();
+    scene_open(&scene);
+    struct mos_copy copy = put_copy(
+        &scene,
+        (struct mos_copy){.backup_id = A, .status = MOS_COPY_COMPLETED, .uploaded_at_unix_ns = now_ns - 3 * DAY_NS, .retention_days = 30},
+        4, objects_a);
+    // Of a server that has never believed a clock yet, and of one whose clock jumps.
+    believe(&scene, 0);
+    mos_clock_fake(now_ns + 3650 * DAY_NS);
+    mos_offsite_tidy(scene.place);
+    CU_ASSERT_EQUAL(read_copy(&scene, copy.id).status, MOS_COPY_COMPLETED);
+    believe(&scene, now_ns);
+    mos_offsite_tidy(scene.place);
+    CU_ASSERT_EQUAL(read_copy(&scene, copy.id).status, MOS_COPY_COMPLETED);
+    CU_ASSERT_EQUAL(scene.deletions, 0);
+    // Believed after all.
+    believe(&scene, now_ns + 3650 * DAY_NS);
+    mos_offsite_tidy(scene.place);
+    CU_ASSERT_EQUAL(read_copy(&scene, copy.id).status, MOS_COPY_DELETED);
+    mos_clock_fake(0);
+    scene_close(&scene);
+}
+
+MOS_TEST(a_lock_is_not_extended_by_a_clock_that_is_years_ahead) {
+    struct scene scene;
+    int64_t now_ns = mos_now_unix_ns();
+    scene_open(&scene);
+    scene.offsite.lock_ns = DAY_NS;
+    struct mos_copy copy = put_copy(&scene, (struct mos_copy){.backup_id = A, .status = MOS_COPY_COMPLETED}, 4, objects_a);
+    believe(&scene, now_ns);
+    mos_clock_fake(now_ns + 3650 * DAY_NS);
+    mos_offsite_tidy(scene.place);
+    CU_ASSERT_EQUAL(read_copy(&scene, copy.id).locked_until_unix_ns, now_ns + DAY_NS);
+    mos_clock_fake(0);
+    scene_close(&scene);
+}
+
+MOS_TEST(a_copy_that_is_locked_is_not_deleted_while_the_clock_is_ahead) {
+    struct scene scene;
+    int64_t now_ns = mos_now_unix_ns();
+    scene_open(&scene);
+    struct mos_copy copy =
+        put_copy(&scene, (struct mos_copy){.backup_id = A, .status = MOS_COPY_COMPLETED, .locked_until_unix_ns = now_ns + 30 * DAY_NS}, 4,
+                 objects_a);
+    believe(&scene, now_ns);
+    mos_clock_fake(now_ns + 3650 * DAY_NS);
+    int64_t freed = 0;
+    bool pending = false;
+    CU_ASSERT_EQUAL(mos_offsite_delete(&scene.offsite, copy.id, &caller, &freed, &pending, &scene.fixture.error), MOS_FAILED_PRECONDITION);
+    CU_ASSERT_EQUAL(scene.deletions, 0);
+    mos_clock_fake(0);
+    scene_close(&scene);
+}
+
 // ---- What a provider refuses ----
 
 MOS_TEST(a_deletion_that_is_refused_is_told_once) {
@@ -415,6 +484,18 @@ static void run_once(struct scene *scene) {
     scene->meanwhile = stop_soon;
     mos_offsite_place_main(scene->place);
     CU_ASSERT_PTR_NULL(scene->meanwhile);
+}
+
+// The next tidy is due after a span of time, whatever the clock said meanwhile.
+MOS_TEST(a_clock_that_jumps_and_comes_back_does_not_put_the_next_tidy_off) {
+    struct scene scene;
+    scene_open(&scene);
+    scene.operation = MOS_STORE_LIST;
+    scene.meanwhile = stop_soon;
+    mos_offsite_place_main(scene.place);
+    CU_ASSERT(scene.place->next_tidy_ns > 0);
+    CU_ASSERT(scene.place->next_tidy_ns <= mos_now_monotonic_ns() + DAY_NS);
+    scene_close(&scene);
 }
 
 MOS_TEST(copies_that_wait_for_hours_are_told) {
