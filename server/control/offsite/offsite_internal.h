@@ -243,6 +243,8 @@ void *mos_offsite_follower_main(void *offsite);
 void *mos_offsite_fetcher_main(void *offsite);
 // Of the catalog, as mos_catalog_trusted_now; 0 also where it cannot be read.
 int64_t mos_offsite_trusted_now(mos_offsite *offsite);
+// Of its order or its policy, counted from the upload; 0: as long as its backup.
+int64_t mos_offsite_own_days(mos_catalog_session *session, const struct mos_copy *copy);
 int64_t mos_offsite_expiry(mos_offsite *offsite, const struct mos_copy *copy);
 
 // Alerts of ours. `subject` tells two of a kind apart.

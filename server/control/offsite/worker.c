@@ -122,7 +122,8 @@ void *mos_offsite_place_main(void *argument) {
         }
         pthread_mutex_unlock(&place->work);
         if (!any) {
-            int64_t latest_ns = mos_now_unix_ns() + PROBE_SECONDS * MOS_NS_PER_SECOND;
+            int64_t tidy_ns = place->next_tidy_ns - mos_now_monotonic_ns(), pause_ns = PROBE_SECONDS * MOS_NS_PER_SECOND;
+            int64_t latest_ns = mos_now_unix_ns() + (tidy_ns < pause_ns ? tidy_ns : pause_ns);
             mos_offsite_sleep(offsite, generation, next_ns && next_ns < latest_ns ? next_ns : latest_ns);
         }
     }
