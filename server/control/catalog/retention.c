@@ -124,6 +124,16 @@ mos_status mos_catalog_trusted_now(mos_catalog_session *session, int64_t *out_un
     return status;
 }
 
+static const char retention_hold[] = "retention.held";
+
+mos_status mos_catalog_get_retention_hold(mos_catalog_session *session, mos_arena *arena, const char **out_why, struct mos_error *error) {
+    return mos_catalog_get_fact(session, retention_hold, arena, out_why, error);
+}
+
+mos_status mos_catalog_put_retention_hold(mos_catalog_session *session, const char *why, struct mos_error *error) {
+    return mos_catalog_put_fact(session, retention_hold, why, error);
+}
+
 mos_status mos_catalog_newest_time(mos_catalog_session *session, int64_t *out_unix_ns, struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;
     mos_status status = mos_sql_begin(&sql, session,

@@ -53,6 +53,10 @@ mos_status mos_catalog_put_known_time(mos_catalog_session *session, int64_t unix
 // ahead of the newest time that was believed than a server may be away, that time. 0, so that nothing ends, where none was believed yet.
 mos_status mos_catalog_trusted_now(mos_catalog_session *session, int64_t *out_unix_ns, struct mos_error *error);
 
+// Why nothing is removed by itself until an administrator has looked; "" where nothing holds that back. "" to put lets it go on.
+mos_status mos_catalog_get_retention_hold(mos_catalog_session *session, mos_arena *arena, const char **out_why, struct mos_error *error);
+mos_status mos_catalog_put_retention_hold(mos_catalog_session *session, const char *why, struct mos_error *error);
+
 // The newest time that any backup, job or event bears; 0 where there is none.
 mos_status mos_catalog_newest_time(mos_catalog_session *session, int64_t *out_unix_ns, struct mos_error *error);
 

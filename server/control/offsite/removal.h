@@ -65,7 +65,8 @@ struct mos_copy_lot {
 };
 // One for each copy, in the arena. These stay: one without days of its own while its backup is here, for retention has decided of that; of
 // each source the newest good copy at the place and the newest whose backup is verified; and all of a source up to its newest backup in
-// quarantine. All stay, and *out_judged is false, while a backup that has ended may yet go into quarantine.
+// quarantine. All stay while retention is held back, and, with *out_judged
+// false, while a backup that has ended may yet go into quarantine.
 mos_status mos_removal_judge(mos_offsite *offsite, const struct mos_copies *copies, mos_arena *arena, struct mos_copy_lot **out,
                              bool *out_judged, struct mos_error *error);
 

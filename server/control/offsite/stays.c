@@ -105,10 +105,14 @@ mos_status mos_removal_judge(mos_offsite *offsite, const struct mos_copies *copi
                              bool *out_judged, struct mos_error *error) {
     MOS_CLEANUP_READ mos_catalog_session *session = NULL;
     struct sources sources = {.arena = arena};
+    const char *held = "";
     *out_judged = false;
     mos_status status = mos_catalog_read_begin(offsite->options.catalog, &session, error);
     if (status == MOS_OK) {
         status = mos_monitor_has_judged_all(session, out_judged, error);
+    }
+    if (status == MOS_OK) {
+        status = mos_catalog_get_retention_hold(session, arena, &held, error);
     }
     if (status == MOS_OK) {
         status = mos_catalog_visit_retained(session, note_quarantine, &sources, error);
@@ -123,7 +127,7 @@ mos_status mos_removal_judge(mos_offsite *offsite, const struct mos_copies *copi
         note_copy(&sources, &seen[i], i);
     }
     for (size_t i = 0; i < copies->count; i++) {
-        (*out)[i] = (struct mos_copy_lot){.stays = !*out_judged || stays(&sources, &seen[i], i), .source = seen[i].source};
+        (*out)[i] = (struct mos_copy_lot){.stays = *held || !*out_judged || stays(&sources, &seen[i], i), .source = seen[i].source};
     }
     return MOS_OK;
 }

@@ -4,6 +4,7 @@
 #include "control/alert/alert.h"
 #include "control/catalog/audit.h"
 #include "control/schedule/change.h"
+#include "control/schedule/sweep.h"
 #include "unit/control/catalog/fixture.h"
 
 #define HOUR_NS (3600 * MOS_NS_PER_SECOND)
@@ -187,18 +188,49 @@ MOS_TEST(retention_that_cannot_be_carried_out_is_told) {
     fixture_close(&fixture);
 }
 
+static void put_three(struct catalog_fixture *fixture) {
+    for (int day = 0; day < 3; day++) {
+        fixture_put_backup(fixture, (struct mos_backup){.id = fixture_id(fixture, day + 1),
+                                                        .name = "nightly",
+                                                        .type = MOS_BACKUP_FILES,
+                                                        .status = MOS_BACKUP_FAILED,
+                                                        .created_at_unix_ns = MIDNIGHT_NS + day * 24 * HOUR_NS,
+                                                        .completed_at_unix_ns = MIDNIGHT_NS + day * 24 * HOUR_NS + 1,
+                                                        .retention_days = 1});
+    }
+}
+
+MOS_TEST(nothing_goes_while_retention_is_held_back) {
+    struct catalog_fixture fixture;
+    bool was = true;
+    fixture_open(&fixture);
+    put_three(&fixture);
+    MOS_ASSERT_OK(mos_retention_hold_back(fixture.catalog, "the catalog was rebuilt", &was, &fixture.error), &fixture.error);
+    CU_ASSERT(!was);
+    mos_scheduler *scheduler = make_scheduler(&fixture);
+    removals = 0;
+    round_at(scheduler, MIDNIGHT_NS + 72 * HOUR_NS);
+    round_at(scheduler, MIDNIGHT_NS + 74 * HOUR_NS);
+    CU_ASSERT_EQUAL(removals, 0);
+    CU_ASSERT_EQUAL(count_open(&fixture), 1);
+    MOS_ASSERT_OK(mos_retention_hold_back(fixture.catalog, "once more", &was, &fixture.error), &fixture.error);
+    CU_ASSERT(was);
+    MOS_ASSERT_OK(mos_retention_release(fixture.catalog, &was, &fixture.error), &fixture.error);
+    CU_ASSERT(was);
+    CU_ASSERT_EQUAL(count_open(&fixture), 0);
+    round_at(scheduler, MIDNIGHT_NS + 76 * HOUR_NS);
+    CU_ASSERT_EQUAL(removals, 3);
+    MOS_ASSERT_OK(mos_retention_release(fixture.catalog, &was, &fixture.error), &fixture.error);
+    CU_ASSERT(!was);
+    mos_scheduler_destroy(scheduler);
+    mos_clock_fake(0);
+    fixture_close(&fixture);
+}
+
 MOS_TEST(nothing_goes_before_the_newest_is_judged) {
     struct catalog_fixture fixture;
     fixture_open(&fixture);
-    for (int day = 0; day < 3; day++) {
-        fixture_put_backup(&fixture, (struct mos_backup){.id = fixture_id(&fixture, day + 1),
-                                                         .name = "nightly",
-                                                         .type = MOS_BACKUP_FILES,
-                                                         .status = MOS_BACKUP_FAILED,
-                                                         .created_at_unix_ns = MIDNIGHT_NS + day * 24 * HOUR_NS,
-                                                         .completed_at_unix_ns = MIDNIGHT_NS + day * 24 * HOUR_NS + 1,
-                                                         .retention_days = 1});
-    }
+    put_three(&fixture);
     mos_scheduler *scheduler = make_scheduler(&fixture);
     judged = false;
     removals = 0;
