@@ -124,6 +124,13 @@ mos_status mos_catalog_trusted_now(mos_catalog_session *session, int64_t *out_un
     return status;
 }
 
+bool mos_catalog_clock_is_ahead(mos_catalog *catalog) {
+    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
+    int64_t known = 0;
+    return mos_catalog_read_begin(catalog, &session, NULL) == MOS_OK && mos_catalog_get_known_time(session, &known, NULL) == MOS_OK &&
+           known > 0 && mos_now_unix_ns() - known > MOS_TRUST_AWAY_NS;
+}
+
 static const char retention_hold[] = "retention.held";
 
 mos_status mos_catalog_get_retention_hold(mos_catalog_session *session, mos_arena *arena, const char **out_why, struct mos_error *error) {

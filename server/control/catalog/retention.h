@@ -52,6 +52,9 @@ mos_status mos_catalog_put_known_time(mos_catalog_session *session, int64_t unix
 // By what time something may end that must not end too soon, a lock or the days of a copy: what the clock says, or where that is further
 // ahead of the newest time that was believed than a server may be away, that time. 0, so that nothing ends, where none was believed yet.
 mos_status mos_catalog_trusted_now(mos_catalog_session *session, int64_t *out_unix_ns, struct mos_error *error);
+// The clock is further ahead than a server may be away: nothing is to be forgotten or given up by it. false where none was believed yet,
+// and where it cannot be told.
+bool mos_catalog_clock_is_ahead(mos_catalog *catalog);
 
 // Why nothing is removed by itself until an administrator has looked; "" where nothing holds that back. "" to put lets it go on.
 mos_status mos_catalog_get_retention_hold(mos_catalog_session *session, mos_arena *arena, const char **out_why, struct mos_error *error);
