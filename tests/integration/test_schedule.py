@@ -167,6 +167,8 @@ def test_retention_removes_what_the_preview_says_and_nothing_else(start, tmp_pat
     assert 3.9 * 86400 < removal.removed_at.seconds - time.time() < 4.1 * 86400
     answer = preview(days=30, retention_days=1)
     assert [r.backup_id for r in answer.removals] == [middle.id] and answer.gaps and answer.notes
+    answer = preview(days=3, retention_days=1)
+    assert answer.removals == [] and any("keep their own" in note for note in answer.notes), "as a schedule that is changed leaves them"
     assert preview(days=30, keep=pb.KeepRules(last=2)).removals == []
     assert refused(preview, days=0)[2] == ["days"] and refused(preview, days=3651)[2] == ["days"]
     assert refused(preview, days=5, schedule_id="01890000-0000-7000-8000-000000000000")[0] == "NOT_FOUND"
