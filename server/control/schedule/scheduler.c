@@ -146,6 +146,17 @@ static mos_status look_at_clock(mos_scheduler *scheduler, int64_t now, bool *out
 
 // ---- Runs ----
 
+static mos_status read_last_backup(mos_scheduler *scheduler, const char *id, int64_t *out_seconds, struct mos_error *error) {
+    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
+    int64_t last_ns = 0;
+    mos_status status = mos_catalog_read_begin(scheduler->options.catalog, &session, error);
+    if (status == MOS_OK) {
+        status = mos_catalog_last_backup_of(session, id, &last_ns, error);
+    }
+    *out_seconds = last_ns / MOS_NS_PER_SECOND;
+    return status;
+}
+
 static mos_status read_schedule(mos_scheduler *scheduler, const char *id, mos_arena *arena, struct mos_schedule *out,
                                 struct mos_error *error) {
     MOS_CLEANUP_READ mos_catalog_session *session = NULL;
@@ -276,6 +287,7 @@ mos_status mos_scheduler_learned(mos_scheduler *scheduler, struct mos_suggest_in
                                       .files = scheduler->options.files,
                                       .configuration = scheduler->options.configuration,
                                       .objective_minutes = scheduler->options.objective_minutes,
+                                      .monitor_minutes = scheduler->options.monitor_minutes,
                                       .now = now / MOS_NS_PER_SECOND};
     mos_status status = mos_catalog_read_begin(scheduler->options.catalog, &session, error);
     if (status == MOS_OK) {
@@ -346,6 +358,7 @@ static void learn(mos_scheduler *scheduler, const struct mos_schedule *schedules
         }
         if ((!known && mos_scheduler_learned(scheduler, &input, &error) != MOS_OK) ||
             read_schedule(scheduler, schedules[i].id, arena, &schedule, &error) != MOS_OK ||
+            read_last_backup(scheduler, schedule.id, &input.last_backup, &error) != MOS_OK ||
             mos_zone_open(&zone, schedule.time_zone, &error) != MOS_OK) {
             mos_log_warning("nothing could be learned", MOS_TEXT("schedule", schedules[i].name), MOS_TEXT("reason", error.message));
             continue;

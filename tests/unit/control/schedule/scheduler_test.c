@@ -256,11 +256,38 @@ static mos_status add_weeks(mos_catalog_session *session, void *argument, struct
     return status;
 }
 
-static void learn_of(bool learns, const char *expected_cron, size_t expected_entries) {
+static mos_status put_run(mos_catalog_session *session, void *run, struct mos_error *error) {
+    return mos_catalog_put_run(session, run, error);
+}
+
+// A good backup of the schedule, or one that came to nothing.
+static void put_run_of(struct catalog_fixture *fixture, int number, int64_t at_ns, bool good) {
+    const char *backup_id = fixture_id(fixture, number);
+    struct mos_run run = {.schedule_id = id,
+                          .due_at_unix_ns = at_ns,
+                          .through_unix_ns = at_ns,
+                          .count = 1,
+                          .state = MOS_RUN_STARTED,
+                          .recorded_at_unix_ns = at_ns,
+                          .backup_id = backup_id,
+                          .reason = ""};
+    fixture_put_backup(fixture, (struct mos_backup){.id = backup_id,
+                                                    .name = "nightly",
+                                                    .type = MOS_BACKUP_FILES,
+                                                    .status = good ? MOS_BACKUP_COMPLETED : MOS_BACKUP_FAILED,
+                                                    .encrypted_checksum = good ? "aa" : "",
+                                                    .created_at_unix_ns = at_ns,
+                                                    .completed_at_unix_ns = at_ns + 1});
+    MOS_ASSERT_OK(mos_catalog_write(fixture->catalog, put_run, &run, &fixture->error), &fixture->error);
+}
+
+static void learn_of(bool learns, bool ran, const char *expected_cron, size_t expected_entries) {
     struct catalog_fixture fixture;
     fixture_open(&fixture);
     struct mos_schedule schedule = nightly();
     schedule.learn_timing = learns;
+    schedule.updated_at_unix_ns = MIDNIGHT_NS - 24 * HOUR_NS;
+    put_run_of(&fixture, 1, MIDNIGHT_NS - 21 * HOUR_NS, ran);
     MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, put, &schedule, &fixture.error), &fixture.error);
     MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, add_weeks, NULL, &fixture.error), &fixture.error);
     mos_scheduler *scheduler = make_scheduler(&fixture);
@@ -283,6 +310,10 @@ static void learn_of(bool learns, const char *expected_cron, size_t expected_ent
 }
 
 MOS_TEST(a_schedule_that_asked_for_it_moves_to_the_quiet_hour) {
-    learn_of(true, "0 13 * * *", 1);
-    learn_of(false, "0 3 * * *", 0);
+    learn_of(true, true, "0 13 * * *", 1);
+    learn_of(false, true, "0 3 * * *", 0);
+}
+
+MOS_TEST(a_schedule_whose_run_came_to_nothing_is_not_moved) {
+    learn_of(true, false, "0 3 * * *", 0);
 }
