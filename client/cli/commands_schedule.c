@@ -39,7 +39,7 @@ static const struct mos_option retention_preview_options[] = {
     {.name = "days", .value = "N", .help = "how far to look ahead, 1 to 3650; default: 30"},
     {.name = "schedule", .value = "SCHEDULE", .help = "try other rules for the backups of this one"},
     {.name = "tag", .value = "TAG", .help = "try other rules for the backups with this tag"},
-    {.name = "retention-days", .value = "N", .help = "as if they were kept for so many days"},
+    {.name = "retention-days", .value = "N", .help = "as if those still to be taken were kept for so many days"},
     KEEP_OPTIONS,
     {0},
 };

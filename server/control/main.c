@@ -30,22 +30,26 @@
 #include "control/offsite/offsite.h"
 #include "control/rpc/rpc.h"
 #include "control/schedule/scheduler.h"
+#include "control/schedule/sweep.h"
 #include "control/service/service.h"
 
 enum { EXIT_WRONG = 2, MOST_JOBS = 64, DRAIN_GRACE_MS = 5000, HOME_GRACE_MS = 1000, ENGINES_GRACE_MS = 15000 };
 
 static const char help[] =
-    "Usage: mosaajii-server [--print-config | --rebuild-catalog [--from LOCATION] | --version | --help]\n"
+    "Usage: mosaajii-server [--print-config | --rebuild-catalog [--from LOCATION] | --release-retention | --version | --help]\n"
     "\n"
     "Serves Mosaajii Backup over gRPC until SIGTERM or SIGINT.\n"
     "\n"
     "  --print-config     show every setting, its value and where it came from\n"
-    "  --rebuild-catalog  read the backups of the repository back into the catalog, and end\n"
+    "  --rebuild-catalog  bring back a catalog that is lost from its sealed copy beside the data, add the backups of the repository that "
+    "it\n"
+    "                     does not know, and end\n"
     "  --from LOCATION    bring them back from there first, for a machine whose home is lost: s3://BUCKET/PREFIX, "
     "azure://CONTAINER/PREFIX,\n"
     "                     gs://BUCKET/PREFIX, sftp://USER@HOST/PATH or file:///PATH, with the credentials of the settings; the keyring, "
     "or\n"
     "                     an escrow copy of it with MOSAAJII_KEYRING_PASSPHRASE, must lie at MOSAAJII_HOME/keys/keyring\n"
+    "  --release-retention  let retention go on that was held back after a rebuild, and end\n"
     "  --version          show the version\n"
     "  --help             show this\n"
     "\n"
@@ -54,6 +58,7 @@ static const char help[] =
 struct options {
     bool print_config;
     bool rebuild_catalog;
+    bool release_retention;
     const char *from;
 };
 
@@ -610,6 +615,49 @@ static mos_status bring_back(struct program *program, const char *from, bool *ou
     return status;
 }
 
+// *out_copy: the catalog is one from before, from its sealed copy beside the data.
+static mos_status open_kept(struct program *program, bool *out_copy, struct mos_error *error) {
+    MOS_CLEANUP_FREE char *catalog = join(program->home, "catalog.db");
+    int64_t kept_at_unix_ns = 0;
+    char reason[1024], kept_at[MOS_TIME_TEXT_BYTES];
+    if (access(catalog, F_OK) == 0) {
+        return MOS_OK;
+    }
+    mos_status status = mos_offsite_open_kept(&program->engine, catalog, &kept_at_unix_ns, reason, sizeof(reason), error);
+    if (status == MOS_OK && kept_at_unix_ns) {
+        mos_time_format(kept_at_unix_ns, kept_at);
+        printf("The catalog was opened from its sealed copy of %s; what was changed after that is not in it.\n", kept_at);
+        *out_copy = true;
+    } else if (status == MOS_OK) {
+        printf("The catalog is made anew, without holds, locks, schedules, tokens and history: %s.\n", reason);
+    }
+    return status;
+}
+
+// Backups that the catalog did not know come without what people had said of them, and a copy of it does not know what they said last. That
+// is written down before the first of them is.
+static mos_status learn_backups(struct program *program, bool copy, int64_t *out_added, struct mos_error *error) {
+    char now[MOS_TIME_TEXT_BYTES], why[256];
+    bool was = false, ignored;
+    mos_time_format(mos_now_unix_ns(), now);
+    snprintf(why, sizeof(why), "the catalog was rebuilt at %s, and holds, locks, schedules or keep rules may be missing in it", now);
+    mos_status status = mos_retention_hold_back(program->catalog, why, &was, error);
+    if (status == MOS_OK) {
+        status = mos_queue_rebuild(program->queue, out_added, error);
+    }
+    if (status == MOS_OK) {
+        printf("%lld %s added to the catalog.\n", (long long)*out_added, *out_added == 1 ? "backup was" : "backups were");
+    }
+    if (status == MOS_OK && *out_added == 0 && !copy && !was) {
+        return mos_retention_release(program->catalog, &ignored, error);
+    }
+    if (status == MOS_OK) {
+        puts("Retention removes nothing until an administrator has looked at holds, locks, schedules and keep rules, and has run "
+             "mosaajii-server --release-retention.");
+    }
+    return status;
+}
+
 static mos_status rebuild_catalog(struct program *program, const char *from, struct mos_error *error) {
     int64_t began_ns = mos_now_monotonic_ns(), added = 0, count = 0;
     bool copy = false;
@@ -618,16 +666,16 @@ static mos_status rebuild_catalog(struct program *program, const char *from, str
         status = bring_back(program, from, &copy, error);
     }
     if (status == MOS_OK) {
+        status = open_kept(program, &copy, error);
+    }
+    if (status == MOS_OK) {
         status = open_state(program, error);
     }
     if (status == MOS_OK && copy) {
         status = mos_recovery_give_up(program->catalog, error);
     }
     if (status == MOS_OK) {
-        status = mos_queue_rebuild(program->queue, &added, error);
-    }
-    if (status == MOS_OK) {
-        printf("%lld %s added to the catalog.\n", (long long)added, added == 1 ? "backup was" : "backups were");
+        status = learn_backups(program, copy, &added, error);
     }
     if (status != MOS_OK || !from) {
         return status;
@@ -658,6 +706,17 @@ static int rebuild(struct program *program, const char *from) {
     return rebuild_catalog(program, from, &error) == MOS_OK ? EXIT_SUCCESS : fail(&error, EXIT_FAILURE);
 }
 
+static int release_retention(struct program *program) {
+    struct mos_error error;
+    bool was = false;
+    if (prepare(program, &error) != MOS_OK || open_state(program, &error) != MOS_OK ||
+        mos_retention_release(program->catalog, &was, &error) != MOS_OK) {
+        return fail(&error, EXIT_FAILURE);
+    }
+    puts(was ? "Retention goes on when the server is started." : "Retention was not held back.");
+    return EXIT_SUCCESS;
+}
+
 static int parse_options(int argc, char **argv, struct options *out) {
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0) {
@@ -672,6 +731,8 @@ static int parse_options(int argc, char **argv, struct options *out) {
             out->print_config = true;
         } else if (strcmp(argv[i], "--rebuild-catalog") == 0) {
             out->rebuild_catalog = true;
+        } else if (strcmp(argv[i], "--release-retention") == 0) {
+            out->release_retention = true;
         } else if (strcmp(argv[i], "--from") == 0 && i + 1 < argc) {
             out->from = argv[++i];
         } else {
@@ -734,7 +795,9 @@ int main(int argc, char **argv) {
     sigaddset(&ends, SIGINT);
     pthread_sigmask(SIG_BLOCK, &ends, NULL);
     signal(SIGPIPE, SIG_IGN);
-    code = options.rebuild_catalog ? rebuild(&program, options.from) : serve(&program, &ends);
+    code = options.release_retention ? release_retention(&program)
+           : options.rebuild_catalog ? rebuild(&program, options.from)
+                                     : serve(&program, &ends);
     tear_down(&program);
     if (code == EXIT_SUCCESS) {
         mos_log_info("stopped");

@@ -376,16 +376,19 @@ def test_copies_expire_by_themselves(begin, bucket, source):
     server = begin()
     client = server.client()
     record, copy = take(client)
+    later, last = take(client)
     server.stop()
-    # As after many days: the catalog says that it was sent long ago.
+    # As after many days: the catalog says that they were sent long ago.
     with sqlite3.connect(server.home / "catalog.db") as db:
         db.execute("UPDATE offsite_copies SET retention_days = 1, uploaded_at_ns = 1000000000")
     db.close()
     server.start()
     client = server.client()
     wait_for_copy(client, record.id, DELETED)
-    wait_until(lambda: not list(bucket.rglob("packs/*/*")), "nothing of it is left")
+    wait_until(lambda: not (bucket / "backups" / record.id).exists(), "its manifest is gone")
     assert client.verify(record.id).valid, "what is here has its own end"
+    assert (bucket / "backups" / later.id).exists(), "the last good copy of a source stays"
+    assert [row.status for row in copies(client) if row.id == last.id] == [COMPLETED]
 
 
 def test_command_line(begin, bucket):

@@ -1,14 +1,16 @@
 """Schedules and retention, over gRPC, REST and the command line, with a server that really takes the backups."""
 
 import datetime
+import shutil
 import sqlite3
+import subprocess
 import time
 
 import pytest
 
 from support.api import admin, pb, refused
 from support.data import make_files
-from support.program import BIN, wait_until
+from support.program import BIN, CEILING, environment, wait_until
 from support.rest import Gateway
 
 DAY_NS = 86400 * 10**9
@@ -165,10 +167,66 @@ def test_retention_removes_what_the_preview_says_and_nothing_else(start, tmp_pat
     assert 3.9 * 86400 < removal.removed_at.seconds - time.time() < 4.1 * 86400
     answer = preview(days=30, retention_days=1)
     assert [r.backup_id for r in answer.removals] == [middle.id] and answer.gaps and answer.notes
+    answer = preview(days=3, retention_days=1)
+    assert answer.removals == [] and any("keep their own" in note for note in answer.notes), "as a schedule that is changed leaves them"
     assert preview(days=30, keep=pb.KeepRules(last=2)).removals == []
     assert refused(preview, days=0)[2] == ["days"] and refused(preview, days=3651)[2] == ["days"]
     assert refused(preview, days=5, schedule_id="01890000-0000-7000-8000-000000000000")[0] == "NOT_FOUND"
     assert refused(preview, days=5, schedule_id="x", tag="y")[2] == ["tag"]
+
+
+def run_server(server, *arguments):
+    result = subprocess.run(
+        [BIN / "mosaajii-server", *arguments], env=environment(MOSAAJII_HOME=server.home), capture_output=True, text=True, timeout=CEILING
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+@pytest.mark.parametrize("sealed", [True, False])
+def test_a_lost_catalog_comes_back_and_removes_nothing_until_it_is_released(start, tmp_path, sealed):
+    server = start(BACKUP_FILES_PATHS=make_files(tmp_path / "source", 20, 10_000))
+    client = server.client()
+    create(client, name="nightly", cron="0 3 1 1 *", keep=pb.KeepRules(last=7))
+    old, held, locked = [client.backup("FILES", retention_days=1) for _ in range(3)]
+    client.call(client.backups.UpdateBackup, pb.UpdateBackupRequest(backup_id=held.id, legal_hold=True))
+    until = pb.UpdateBackupRequest(backup_id=locked.id)
+    until.locked_until.FromSeconds(int(time.time()) + 86400 * 90)
+    client.call(client.backups.UpdateBackup, until)
+    said_ns = time.time_ns()
+    last = client.backup("FILES", retention_days=1)
+    folder = server.home / "repo/catalog"
+    wait_until(lambda: max((int(path.name) for path in folder.glob("*")), default=0) > said_ns, "the catalog is sealed")
+    server.stop()
+    for path in server.home.glob("catalog.db*"):
+        path.unlink()
+    # A log that is left of the lost one is not played into the other.
+    (server.home / "catalog.db-wal").write_bytes(b"left")
+    if not sealed:
+        shutil.rmtree(folder)
+    said = run_server(server, "--rebuild-catalog")
+    assert ("was opened from its sealed copy" if sealed else "is made anew") in said and "--release-retention" in said, said
+    age(server, 3, *(backup.id for backup in (old, held, locked)))
+    server.restart()
+    client = server.client()
+
+    def alerts():
+        return [row for row in server.cli_json("alert", "list", "--type", "RETENTION_VIOLATION") if "--release-retention" in row["message"]]
+
+    wait_until(alerts, "the alert that says how it goes on")
+    rows = {row.id: row for row in client.list()}
+    assert set(rows) == {old.id, held.id, locked.id, last.id}, "nothing is removed"
+    schedules = client.call(client.backups.ListSchedules, pb.ListSchedulesRequest()).schedules
+    assert [schedule.keep.last for schedule in schedules] == ([7] if sealed else [])
+    assert rows[held.id].legal_hold == sealed and (rows[locked.id].locked_until.seconds > 0) == sealed
+    server.stop()
+    assert "goes on" in run_server(server, "--release-retention")
+    assert "was not held back" in run_server(server, "--release-retention")
+    server.restart()
+    client = server.client()
+    left = {held.id, locked.id, last.id} if sealed else {last.id}
+    wait_until(lambda: {row.id for row in client.list()} == left, "what is past its retention goes")
+    assert len(alerts()) == 1 and alerts()[0]["resolvedAt"]
 
 
 def test_wrong_rules_of_tags_keep_the_server_from_starting(tmp_path):

@@ -14,6 +14,7 @@
 #include "control/catalog/audit.h"
 #include "control/catalog/deliveries.h"
 #include "control/catalog/jobs.h"
+#include "control/catalog/retention.h"
 
 // The clock may be set meanwhile, so nobody waits longer than that without looking at it.
 enum { AT_ONCE = 8, LONGEST_BACKOFF_SECONDS = 900, LONGEST_WAIT_SECONDS = 60, FAILED_WAIT_SECONDS = 5 };
@@ -194,7 +195,8 @@ static mos_status try_one(mos_delivery *delivery, struct mos_delivery_row *row, 
     row->next_try_at_unix_ns = now + backoff_ns(delivery, row->tries);
     if (result == MOS_OK) {
         row->delivered_at_unix_ns = now;
-    } else if (now - row->created_at_unix_ns >= delivery->options.give_up_seconds * MOS_NS_PER_SECOND) {
+    } else if (now - row->created_at_unix_ns >= delivery->options.give_up_seconds * MOS_NS_PER_SECOND &&
+               !mos_catalog_clock_is_ahead(delivery->catalog)) {
         row->given_up_at_unix_ns = now;
         mos_log_error("a message was given up", MOS_TEXT("receiver", row->receiver), MOS_TEXT("delivery", row->id),
                       MOS_TEXT("reason", said.message));

@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "control/alert/monitor_internal.h"
 #include "control/catalog/deliveries.h"
+#include "control/catalog/retention.h"
 
 #define DAY_NS (86400 * MOS_NS_PER_SECOND)
 
@@ -189,7 +190,7 @@ static mos_status forget(mos_catalog_session *session, void *argument, struct mo
 
 static mos_status tidy(mos_monitor *monitor, struct mos_error *error) {
     int64_t now_ns = mos_now_monotonic_ns();
-    if (monitor->tidy_at_ns && now_ns < monitor->tidy_at_ns) {
+    if ((monitor->tidy_at_ns && now_ns < monitor->tidy_at_ns) || mos_catalog_clock_is_ahead(monitor->catalog)) {
         return MOS_OK;
     }
     monitor->tidy_at_ns = now_ns + DAY_NS;

@@ -10,6 +10,7 @@
 #include "common/text.h"
 #include "control/alert/monitor_internal.h"
 #include "control/catalog/health.h"
+#include "control/catalog/retention.h"
 
 #define HOUR_NS (3600 * MOS_NS_PER_SECOND)
 #define DAY_NS (24 * HOUR_NS)
@@ -101,7 +102,7 @@ static mos_status look_ahead(mos_monitor *monitor, int64_t used_bytes, int64_t f
     }
     // A sample from a time that is still to come is of a clock that was ahead, and goes when one is added.
     int64_t last = count > 0 ? samples[count - 1].time_unix_ns : 0;
-    if (status == MOS_OK && (now - last >= HOUR_NS || last > now)) {
+    if (status == MOS_OK && (now - last >= HOUR_NS || last > now) && !mos_catalog_clock_is_ahead(monitor->catalog)) {
         struct mos_storage_sample sample = {now, used_bytes, free_bytes};
         status = mos_catalog_write(monitor->catalog, add_sample, &sample, error);
     }

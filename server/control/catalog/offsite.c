@@ -9,7 +9,7 @@
 
 #define COLUMNS                                                                                                                            \
     "id, backup_id, place, provider, status, created_at_ns, created_by, uploaded_at_ns, size, checksum, retention_days, policy, "          \
-    "expires_at_ns, locked_until_ns, message, objects_total, objects_done, attempts, next_attempt_ns, replicate, refused"
+    "expires_at_ns, locked_until_ns, message, objects_total, objects_done, attempts, next_attempt_ns, replicate, refused, source"
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const char *const statuses[] = {"", "PENDING", "UPLOADING", "COMPLETED", "FAILED", "ARCHIVED", "DELETED", "RETRYING"};
@@ -44,12 +44,12 @@ mos_status mos_catalog_put_copy(mos_catalog_session *session, const struct mos_c
     mos_status status = mos_sql_begin(
         &sql, session,
         "INSERT INTO offsite_copies(" COLUMNS
-        ", objects) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,x'') ON CONFLICT(id) DO UPDATE SET "
+        ", objects) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,x'') ON CONFLICT(id) DO UPDATE SET "
         "status = excluded.status, uploaded_at_ns = excluded.uploaded_at_ns, size = excluded.size, checksum = excluded.checksum, "
         "retention_days = excluded.retention_days, policy = excluded.policy, expires_at_ns = excluded.expires_at_ns, "
         "locked_until_ns = excluded.locked_until_ns, message = excluded.message, objects_total = excluded.objects_total, "
         "objects_done = excluded.objects_done, attempts = excluded.attempts, next_attempt_ns = excluded.next_attempt_ns, "
-        "replicate = excluded.replicate, refused = excluded.refused",
+        "replicate = excluded.replicate, refused = excluded.refused, source = excluded.source",
         error);
     if (status != MOS_OK) {
         return status;
@@ -75,6 +75,7 @@ mos_status mos_catalog_put_copy(mos_catalog_session *session, const struct mos_c
     mos_sql_bind_number(&sql, copy->next_attempt_unix_ns);
     mos_sql_bind_number(&sql, copy->replicate);
     mos_sql_bind_number(&sql, copy->refused);
+    mos_sql_bind_number(&sql, (int64_t)copy->source);
     return mos_sql_finish(&sql, error);
 }
 
@@ -100,6 +101,7 @@ static mos_status take_row(struct mos_sql *sql, mos_arena *arena, struct mos_cop
     out->next_attempt_unix_ns = mos_sql_take_number(sql);
     out->replicate = mos_sql_take_number(sql) != 0;
     out->refused = mos_sql_take_number(sql) != 0;
+    out->source = (uint64_t)mos_sql_take_number(sql);
     return sql->failed ? too_large(error) : MOS_OK;
 }
 

@@ -64,6 +64,8 @@ struct mos_copy {
     bool replicate;
     // The provider refuses to delete it: told once, and not tried again by itself.
     bool refused;
+    // As the facts of its backup say, once that was looked at: it is known when the backup is gone here. 0: not known.
+    uint64_t source;
 };
 
 // Inserts the copy or replaces all of it but its objects.

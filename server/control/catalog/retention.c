@@ -1,7 +1,10 @@
 #include "control/catalog/retention.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "control/catalog/sql.h"
 
 #define AT_REST "status IN ('COMPLETED', 'VERIFIED', 'FAILED', 'CANCELLED', 'EXPIRED')"
@@ -93,6 +96,49 @@ mos_status mos_catalog_quarantine_backup(mos_catalog_session *session, const cha
     mos_sql_bind_text(&sql, reason ? reason : "");
     mos_sql_bind_text(&sql, id);
     return mos_sql_finish(&sql, error);
+}
+
+// ---- The clock ----
+
+static const char known_time[] = "schedule.trusted_time";
+
+mos_status mos_catalog_get_known_time(mos_catalog_session *session, int64_t *out_unix_ns, struct mos_error *error) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    const char *text = "";
+    mos_status status = mos_catalog_get_fact(session, known_time, arena, &text, error);
+    int64_t known = status == MOS_OK ? strtoll(text, NULL, 10) : 0;
+    *out_unix_ns = known > 0 ? known : 0;
+    return status;
+}
+
+mos_status mos_catalog_put_known_time(mos_catalog_session *session, int64_t unix_ns, struct mos_error *error) {
+    char text[24];
+    snprintf(text, sizeof(text), "%lld", (long long)unix_ns);
+    return mos_catalog_put_fact(session, known_time, text, error);
+}
+
+mos_status mos_catalog_trusted_now(mos_catalog_session *session, int64_t *out_unix_ns, struct mos_error *error) {
+    int64_t known = 0, now = mos_now_unix_ns();
+    mos_status status = mos_catalog_get_known_time(session, &known, error);
+    *out_unix_ns = known > 0 && now - known <= MOS_TRUST_AWAY_NS ? now : known;
+    return status;
+}
+
+bool mos_catalog_clock_is_ahead(mos_catalog *catalog) {
+    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
+    int64_t known = 0;
+    return mos_catalog_read_begin(catalog, &session, NULL) == MOS_OK && mos_catalog_get_known_time(session, &known, NULL) == MOS_OK &&
+           known > 0 && mos_now_unix_ns() - known > MOS_TRUST_AWAY_NS;
+}
+
+static const char retention_hold[] = "retention.held";
+
+mos_status mos_catalog_get_retention_hold(mos_catalog_session *session, mos_arena *arena, const char **out_why, struct mos_error *error) {
+    return mos_catalog_get_fact(session, retention_hold, arena, out_why, error);
+}
+
+mos_status mos_catalog_put_retention_hold(mos_catalog_session *session, const char *why, struct mos_error *error) {
+    return mos_catalog_put_fact(session, retention_hold, why, error);
 }
 
 mos_status mos_catalog_newest_time(mos_catalog_session *session, int64_t *out_unix_ns, struct mos_error *error) {

@@ -41,6 +41,25 @@ mos_status mos_catalog_unexpire_backup(mos_catalog_session *session, const char 
 // Puts a backup into quarantine: retention leaves it, and what came before it, alone. NULL takes it out. No error where there is none.
 mos_status mos_catalog_quarantine_backup(mos_catalog_session *session, const char *id, const char *reason, struct mos_error *error);
 
+// ---- The clock, as far as it is believed ----
+
+// A server may be away for so long.
+#define MOS_TRUST_AWAY_NS (INT64_C(7) * 86400 * 1000000000)
+
+// The newest time that was believed (control/schedule/trust.h), brought up to date about once an hour; 0: none was yet.
+mos_status mos_catalog_get_known_time(mos_catalog_session *session, int64_t *out_unix_ns, struct mos_error *error);
+mos_status mos_catalog_put_known_time(mos_catalog_session *session, int64_t unix_ns, struct mos_error *error);
+// By what time something may end that must not end too soon, a lock or the days of a copy: what the clock says, or where that is further
+// ahead of the newest time that was believed than a server may be away, that time. 0, so that nothing ends, where none was believed yet.
+mos_status mos_catalog_trusted_now(mos_catalog_session *session, int64_t *out_unix_ns, struct mos_error *error);
+// The clock is further ahead than a server may be away: nothing is to be forgotten or given up by it. false where none was believed yet,
+// and where it cannot be told.
+bool mos_catalog_clock_is_ahead(mos_catalog *catalog);
+
+// Why nothing is removed by itself until an administrator has looked; "" where nothing holds that back. "" to put lets it go on.
+mos_status mos_catalog_get_retention_hold(mos_catalog_session *session, mos_arena *arena, const char **out_why, struct mos_error *error);
+mos_status mos_catalog_put_retention_hold(mos_catalog_session *session, const char *why, struct mos_error *error);
+
 // The newest time that any backup, job or event bears; 0 where there is none.
 mos_status mos_catalog_newest_time(mos_catalog_session *session, int64_t *out_unix_ns, struct mos_error *error);
 

@@ -303,6 +303,20 @@ mos_status mos_catalog_account_schedule(mos_catalog_session *session, const stru
 
 // ---- Runs ----
 
+mos_status mos_catalog_last_backup_of(mos_catalog_session *session, const char *schedule_id, int64_t *out_unix_ns,
+                                      struct mos_error *error) {
+    MOS_CLEANUP_SQL struct mos_sql sql;
+    mos_status status = mos_sql_begin(&sql, session,
+                                      "SELECT coalesce(max(created_at_ns), 0) FROM schedule_runs JOIN backups ON backups.id = backup_id "
+                                      "WHERE schedule_id = ? AND backup_id <> '' AND encrypted_checksum <> '' AND damaged = 0",
+                                      error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    mos_sql_bind_text(&sql, schedule_id);
+    return mos_sql_number(&sql, out_unix_ns, error);
+}
+
 mos_status mos_catalog_run_started(mos_catalog_session *session, const char *schedule_id, int64_t due_at_unix_ns, bool *out,
                                    struct mos_error *error) {
     MOS_CLEANUP_SQL struct mos_sql sql;

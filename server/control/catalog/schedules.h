@@ -116,6 +116,8 @@ mos_status mos_catalog_runs_behind(mos_catalog_session *session, const char *sch
 mos_status mos_catalog_run_at_work(mos_catalog_session *session, const char *schedule_id, mos_arena *arena, const char **out_backup_id,
                                    struct mos_error *error);
 // Whether the run of this moment was started.
+// When the newest good backup that runs of the schedule took was taken; 0 where there is none.
+mos_status mos_catalog_last_backup_of(mos_catalog_session *session, const char *schedule_id, int64_t *out_unix_ns, struct mos_error *error);
 mos_status mos_catalog_run_started(mos_catalog_session *session, const char *schedule_id, int64_t due_at_unix_ns, bool *out,
                                    struct mos_error *error);
 // Forgets runs before this moment, but for those whose backups are still there.

@@ -177,6 +177,10 @@ static const char *const steps[] = {
     // 7
     // For counting messages without reading them.
     "CREATE INDEX deliveries_given_up ON deliveries(given_up_at_ns) WHERE given_up_at_ns <> 0;",
+
+    // 8
+    // Which source a copy is of, for when its backup is gone here.
+    "ALTER TABLE offsite_copies ADD COLUMN source INTEGER NOT NULL DEFAULT 0;",
 };
 enum { VERSION = sizeof(steps) / sizeof(steps[0]) };
 

@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "control/catalog/audit.h"
 #include "control/catalog/offsite.h"
+#include "control/catalog/retention.h"
 #include "control/job/facts.h"
 
 typedef Mosaajii__Engine__V1__BackupRecord backup_record;
@@ -65,8 +66,13 @@ static mos_status check_backup(mos_catalog_session *session, const struct mos_jo
     mos_status status = mos_catalog_get_backup(session, job->backup_id, arena, out, error);
     struct mos_job *active;
     size_t count = 0;
+    int64_t now_unix_ns = 0;
     if (status == MOS_OK) {
         status = mos_catalog_active_jobs(session, job->backup_id, arena, &active, &count, error);
+    }
+    // A lock does not end because somebody set the clock.
+    if (status == MOS_OK && job->kind == MOS_JOB_DELETE && out->locked_until_unix_ns) {
+        status = mos_catalog_trusted_now(session, &now_unix_ns, error);
     }
     if (status != MOS_OK) {
         return status;
@@ -83,10 +89,11 @@ static mos_status check_backup(mos_catalog_session *session, const struct mos_jo
     if (job->kind == MOS_JOB_DELETE && out->legal_hold) {
         return mos_fail(error, MOS_FAILED_PRECONDITION, "the backup is under a legal hold: nobody may delete it until that is taken off");
     }
-    if (job->kind == MOS_JOB_DELETE && out->locked_until_unix_ns > mos_now_unix_ns()) {
+    if (job->kind == MOS_JOB_DELETE && out->locked_until_unix_ns > now_unix_ns) {
         char until[MOS_TIME_TEXT_BYTES];
         mos_time_format(out->locked_until_unix_ns, until);
-        return mos_fail(error, MOS_FAILED_PRECONDITION, "the backup is locked until %s: nobody may delete it before", until);
+        return mos_fail(error, MOS_FAILED_PRECONDITION, "the backup is locked until %s: nobody may delete it before%s", until,
+                        out->locked_until_unix_ns > mos_now_unix_ns() ? "" : ", and the clock, which is ahead, is not believed");
     }
     if (job->kind != MOS_JOB_DELETE && !is_committed(out)) {
         return mos_fail(error, MOS_FAILED_PRECONDITION, "the backup is not complete: its status is %s",

@@ -7,7 +7,7 @@
 #include "common/log.h"
 #include "control/offsite/removal.h"
 
-enum { SWEEP_AGE_SECONDS = 86400 };
+enum { SWEEP_AGE_SECONDS = 86400, SOON_SECONDS = 60 };
 
 // ---- Keys ----
 
@@ -208,9 +208,10 @@ static mos_status extend(struct mos_offsite_place *place, struct mos_copy *copy,
                          struct mos_error *error) {
     mos_offsite *offsite = place->offsite;
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
-    int64_t until_ns = mos_now_unix_ns() + offsite->lock_ns;
+    int64_t now_ns = mos_offsite_trusted_now(offsite), until_ns = now_ns + offsite->lock_ns;
     const mos_object_list *list = NULL;
-    if (!offsite->lock_ns || !mos_store_capabilities_of(place->store)->retention ||
+    // A lock by a clock that is years ahead could not be taken back.
+    if (!now_ns || !offsite->lock_ns || !mos_store_capabilities_of(place->store)->retention ||
         copy->locked_until_unix_ns >= until_ns - offsite->lock_ns / 2) {
         return MOS_OK;
     }
@@ -255,7 +256,7 @@ static mos_status archive(struct mos_offsite_place *place, struct mos_copy *copy
     const mos_object_list *list = NULL;
     int32_t days = archive_days(place->offsite, copy);
     if (days == 0 || copy->status != MOS_COPY_COMPLETED || !mos_store_capabilities_of(place->store)->archive ||
-        copy->uploaded_at_unix_ns + days * 86400 * MOS_NS_PER_SECOND > mos_now_unix_ns()) {
+        copy->uploaded_at_unix_ns + days * 86400 * MOS_NS_PER_SECOND > mos_offsite_trusted_now(place->offsite)) {
         return MOS_OK;
     }
     mos_status status = mos_offsite_read_objects(place->offsite, copy->id, arena, &list, error);
@@ -271,17 +272,18 @@ static mos_status archive(struct mos_offsite_place *place, struct mos_copy *copy
     return status;
 }
 
-static mos_status look_after_copy(struct mos_offsite_place *place, struct mos_copy *copy, const struct mos_store_call *call,
-                                  mos_arena *arena, struct mos_error *error) {
+static mos_status look_after_copy(struct mos_offsite_place *place, struct mos_copy *copy, const struct mos_copy_lot *lot,
+                                  const struct mos_store_call *call, mos_arena *arena, struct mos_error *error) {
     if (copy->status != MOS_COPY_COMPLETED && copy->status != MOS_COPY_ARCHIVED) {
         return MOS_OK;
     }
-    int64_t now_ns = mos_now_unix_ns(), expires_ns = mos_offsite_expiry(place->offsite, copy);
-    if (expires_ns != copy->expires_at_unix_ns) {
+    int64_t now_ns = mos_offsite_trusted_now(place->offsite), expires_ns = mos_offsite_expiry(place->offsite, copy);
+    if (expires_ns != copy->expires_at_unix_ns || lot->source != copy->source) {
+        copy->source = lot->source;
         copy->expires_at_unix_ns = expires_ns;
         put_copy(place->offsite, copy, copy->status);
     }
-    bool expired = expires_ns && expires_ns <= now_ns && !mos_removal_is_held(place->offsite, copy);
+    bool expired = expires_ns && expires_ns <= now_ns && !lot->stays && !mos_removal_is_held(place->offsite, copy);
     if (expired) {
         // Refused once, it is not tried again by itself; locked by us, it waits.
         return copy->refused || copy->locked_until_unix_ns > now_ns ? MOS_OK : expire(place, copy, call, arena, error);
@@ -351,13 +353,21 @@ void mos_offsite_tidy(struct mos_offsite_place *place) {
     const struct mos_store_call call = {.over = mos_offsite_over, .argument = place->offsite};
     struct mos_error error = {0};
     struct mos_copies copies = {0};
+    struct mos_copy_lot *lots = NULL;
+    bool judged = true;
     int removed = 0;
     mos_status status = mos_offsite_claim(place, &call, &error);
     if (status == MOS_OK) {
         status = mos_removal_copies(place, arena, &copies, &error);
     }
+    if (status == MOS_OK) {
+        status = mos_removal_judge(place->offsite, &copies, arena, &lots, &judged, &error);
+    }
+    if (!judged) {
+        place->next_tidy_ns = mos_now_monotonic_ns() + SOON_SECONDS * MOS_NS_PER_SECOND;
+    }
     for (size_t i = 0; i < copies.count && status == MOS_OK; i++) {
-        status = look_after_copy(place, &copies.copies[i], &call, arena, &error);
+        status = look_after_copy(place, &copies.copies[i], &lots[i], &call, arena, &error);
     }
     if (status == MOS_OK) {
         status = clean(place, &call, &error);

@@ -9,6 +9,7 @@
 #include "common/buffer.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "control/catalog/retention.h"
 #include "control/offsite/offsite_internal.h"
 
 // ---- Making and taking apart ----
@@ -513,21 +514,36 @@ mos_status mos_offsite_upload(mos_offsite *offsite, const struct mos_offsite_ord
 
 // ---- How long copies are kept ----
 
-int64_t mos_offsite_expiry(mos_offsite *offsite, const struct mos_copy *copy) {
-    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+int64_t mos_offsite_trusted_now(mos_offsite *offsite) {
     MOS_CLEANUP_READ mos_catalog_session *session = NULL;
-    struct mos_backup backup;
+    int64_t now_ns = 0;
+    return mos_catalog_read_begin(offsite->options.catalog, &session, NULL) == MOS_OK &&
+                   mos_catalog_trusted_now(session, &now_ns, NULL) == MOS_OK
+               ? now_ns
+               : 0;
+}
+
+int64_t mos_offsite_own_days(mos_catalog_session *session, const struct mos_copy *copy) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     struct mos_offsite_policy *policies;
     size_t count = 0;
     int64_t days = copy->retention_days;
-    if (mos_catalog_read_begin(offsite->options.catalog, &session, NULL) != MOS_OK) {
-        return copy->expires_at_unix_ns;
-    }
     if (!days && *copy->policy && mos_catalog_list_policies(session, arena, &policies, &count, NULL) == MOS_OK) {
         for (size_t i = 0; i < count; i++) {
             days = strcmp(policies[i].name, copy->policy) == 0 ? policies[i].retention_days : days;
         }
     }
+    return days;
+}
+
+int64_t mos_offsite_expiry(mos_offsite *offsite, const struct mos_copy *copy) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
+    struct mos_backup backup;
+    if (mos_catalog_read_begin(offsite->options.catalog, &session, NULL) != MOS_OK) {
+        return copy->expires_at_unix_ns;
+    }
+    int64_t days = mos_offsite_own_days(session, copy);
     if (!days && mos_catalog_get_backup(session, copy->backup_id, arena, &backup, NULL) == MOS_OK) {
         days = backup.retention_days;
         return days ? backup.created_at_unix_ns + days * 86400 * MOS_NS_PER_SECOND : 0;

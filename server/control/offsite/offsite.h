@@ -158,6 +158,11 @@ const char *mos_offsite_replica(const mos_offsite *offsite);
 
 // ---- A server whose home is lost ----
 
+// A catalog that is not there, from the newest of its sealed copies beside the data that opens. Where none does, *out_kept_at_unix_ns is 0
+// and `out_reason` says why.
+mos_status mos_offsite_open_kept(const struct mos_engine *engine, const char *catalog, int64_t *out_kept_at_unix_ns, char *out_reason,
+                                 size_t reason_bytes, struct mos_error *error);
+
 struct mos_offsite_lost {
     const mos_settings *settings;
     // As mos_store_options_from_location takes it; endpoint and region may be those of the settings.

@@ -36,6 +36,7 @@ struct mos_offsite_place {
     bool catalog_due;
     bool keys_due;
     bool tidy_due;
+    // Monotonic: a clock that was set ahead, and back, would otherwise put it off.
     int64_t next_tidy_ns;
     // Of the last exchange with it: since when it fails, why, how long the last probe took.
     int64_t checked_at_ns;
@@ -244,6 +245,10 @@ mos_status mos_offsite_want(mos_catalog_session *session, const struct mos_offsi
 void *mos_offsite_place_main(void *place);
 void *mos_offsite_follower_main(void *offsite);
 void *mos_offsite_fetcher_main(void *offsite);
+// Of the catalog, as mos_catalog_trusted_now; 0 also where it cannot be read.
+int64_t mos_offsite_trusted_now(mos_offsite *offsite);
+// Of its order or its policy, counted from the upload; 0: as long as its backup.
+int64_t mos_offsite_own_days(mos_catalog_session *session, const struct mos_copy *copy);
 int64_t mos_offsite_expiry(mos_offsite *offsite, const struct mos_copy *copy);
 
 // Alerts of ours. `subject` tells two of a kind apart.

@@ -165,7 +165,7 @@ bool mos_removal_is_held(mos_offsite *offsite, const struct mos_copy *copy) {
     struct mos_backup backup;
     return mos_catalog_read_begin(offsite->options.catalog, &session, NULL) != MOS_OK ||
            (mos_catalog_get_backup(session, copy->backup_id, arena, &backup, NULL) == MOS_OK &&
-            (backup.legal_hold || backup.locked_until_unix_ns > mos_now_unix_ns()));
+            (backup.legal_hold || backup.locked_until_unix_ns > mos_offsite_trusted_now(offsite)));
 }
 
 static void settle_deletion(mos_offsite *offsite, struct mos_copy *copy, const struct mos_offsite_caller *caller, mos_status result,
@@ -239,7 +239,7 @@ mos_status mos_offsite_delete(mos_offsite *offsite, const char *copy_id, const s
     if (!place) {
         return mos_fail(error, MOS_FAILED_PRECONDITION, "the copy lies at %s, which is no location of this server now", copy.place);
     }
-    if (copy.locked_until_unix_ns > mos_now_unix_ns()) {
+    if (copy.locked_until_unix_ns > mos_offsite_trusted_now(offsite)) {
         char until[MOS_TIME_TEXT_BYTES];
         mos_time_format(copy.locked_until_unix_ns, until);
         return mos_fail(error, MOS_FAILED_PRECONDITION, "the copy is locked until %s: nobody may delete it before", until);

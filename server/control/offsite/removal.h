@@ -57,4 +57,19 @@ struct mos_copies {
 };
 mos_status mos_removal_copies(struct mos_offsite_place *place, mos_arena *arena, struct mos_copies *out, struct mos_error *error);
 
+// ---- stays.c ----
+
+struct mos_copy_lot {
+    // It must not go by itself, whatever its days say.
+    bool stays;
+    // What its row is to say of it.
+    uint64_t source;
+};
+// One for each copy, in the arena. These stay: one without days of its own while its backup is here, for retention has decided of that; of
+// each source the newest good copy at the place and the newest whose backup is verified; and all of a source up to its newest backup in
+// quarantine. All stay while retention is held back, and, with *out_judged
+// false, while a backup that has ended may yet go into quarantine.
+mos_status mos_removal_judge(mos_offsite *offsite, const struct mos_copies *copies, mos_arena *arena, struct mos_copy_lot **out,
+                             bool *out_judged, struct mos_error *error);
+
 #endif

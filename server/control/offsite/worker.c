@@ -81,7 +81,7 @@ static void tell_lag(struct mos_offsite_place *place) {
 
 // What is to be done beside copies.
 static void look_after(struct mos_offsite_place *place) {
-    int64_t now_ns = mos_now_unix_ns();
+    int64_t now_ns = mos_now_unix_ns(), monotonic_ns = mos_now_monotonic_ns();
     if (take_flag(place, &place->keys_due)) {
         mos_offsite_sync_keys(place);
     }
@@ -89,12 +89,12 @@ static void look_after(struct mos_offsite_place *place) {
         mos_offsite_send_catalog(place);
     }
     bool asked = take_flag(place, &place->tidy_due);
-    if (asked || place->next_tidy_ns <= now_ns) {
-        place->next_tidy_ns = now_ns + TIDY_SECONDS * MOS_NS_PER_SECOND;
+    if (asked || place->next_tidy_ns <= monotonic_ns) {
+        place->next_tidy_ns = monotonic_ns + TIDY_SECONDS * MOS_NS_PER_SECOND;
         mos_offsite_tidy(place);
     }
     pthread_mutex_lock(&place->offsite->mutex);
-    bool stale = place->checked_at_ns + PROBE_SECONDS * MOS_NS_PER_SECOND <= now_ns;
+    bool stale = place->checked_at_ns > now_ns || place->checked_at_ns + PROBE_SECONDS * MOS_NS_PER_SECOND <= now_ns;
     pthread_mutex_unlock(&place->offsite->mutex);
     if (stale) {
         mos_offsite_probe(place);
@@ -124,7 +124,8 @@ void *mos_offsite_place_main(void *argument) {
         }
         pthread_mutex_unlock(&place->work);
         if (!any) {
-            int64_t latest_ns = mos_now_unix_ns() + PROBE_SECONDS * MOS_NS_PER_SECOND;
+            int64_t tidy_ns = place->next_tidy_ns - mos_now_monotonic_ns(), pause_ns = PROBE_SECONDS * MOS_NS_PER_SECOND;
+            int64_t latest_ns = mos_now_unix_ns() + (tidy_ns < pause_ns ? tidy_ns : pause_ns);
             mos_offsite_sleep(offsite, generation, next_ns && next_ns < latest_ns ? next_ns : latest_ns);
         }
     }

@@ -163,12 +163,15 @@ static void find_gaps(struct walk *walk, int64_t objective_ns, int64_t until, st
     out->gaps = gaps;
 }
 
-static void add_notes(struct walk *walk, int64_t step, bool left_out, struct mos_preview *out) {
-    const char **notes = mos_arena_array(walk->arena, const char *, 4);
+static void add_notes(struct walk *walk, const struct mos_trial *trial, int64_t step, bool left_out, struct mos_preview *out) {
+    const char **notes = mos_arena_array(walk->arena, const char *, 5);
     notes[out->note_count++] = "Every scheduled run is taken to succeed, and the server to run all the time";
     notes[out->note_count++] =
         "Bytes are what each backup added when it was taken: what later ones share stays, and what earlier ones left to it "
         "goes too, so that the space that becomes free may be less or more";
+    if (trial && trial->retention_days > 0) {
+        notes[out->note_count++] = "Other days are those of backups that are still to be taken: the ones that are there keep their own";
+    }
     if (step > NS_PER_HOUR) {
         notes[out->note_count++] =
             mos_arena_printf(walk->arena, "Times of removal are exact to %lld hours, because of the number of backups and days",
@@ -201,7 +204,7 @@ mos_status mos_preview_make(mos_catalog *catalog, const struct mos_preview_order
     if (walk.removals || known == 0) {
         walk_through(&walk, now_unix_ns, until, step);
         find_gaps(&walk, order->objective_ns, until, out);
-        add_notes(&walk, step, left_out, out);
+        add_notes(&walk, order->trial, step, left_out, out);
     } else {
         status = mos_fail(error, MOS_RESOURCE_EXHAUSTED, "the preview takes too much memory");
     }

@@ -40,7 +40,6 @@ enum {
     MOST_TRIES = 3,
 };
 
-static const char trusted_time[] = "schedule.trusted_time";
 static const char stuck_retention[] = "retention:sweep";
 
 struct mos_scheduler {
@@ -83,16 +82,13 @@ static int64_t newest_file_time(const char *folder) {
 
 static mos_status read_times(mos_scheduler *scheduler, int64_t *out_newest, struct mos_error *error) {
     MOS_CLEANUP_READ mos_catalog_session *session = NULL;
-    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
-    const char *kept = "";
     mos_status status = mos_catalog_read_begin(scheduler->options.catalog, &session, error);
     if (status == MOS_OK) {
         status = mos_catalog_newest_time(session, out_newest, error);
     }
     if (status == MOS_OK && scheduler->known_unix_ns == 0) {
-        status = mos_catalog_get_fact(session, trusted_time, arena, &kept, error);
-        scheduler->known_unix_ns = strtoll(kept, NULL, 10);
-        if (status == MOS_OK && scheduler->known_unix_ns <= 0) {
+        status = mos_catalog_get_known_time(session, &scheduler->known_unix_ns, error);
+        if (status == MOS_OK && scheduler->known_unix_ns == 0) {
             // A catalog from before, or that was rebuilt: the newest time that anything bears; of nothing, what the clock says.
             int64_t files = newest_file_time(scheduler->options.repository);
             scheduler->known_unix_ns = *out_newest ? (*out_newest > files ? *out_newest : files) : mos_now_unix_ns();
@@ -102,9 +98,7 @@ static mos_status read_times(mos_scheduler *scheduler, int64_t *out_newest, stru
 }
 
 static mos_status keep_known(mos_catalog_session *session, void *argument, struct mos_error *error) {
-    char text[24];
-    snprintf(text, sizeof(text), "%lld", (long long)*(const int64_t *)argument);
-    return mos_catalog_put_fact(session, trusted_time, text, error);
+    return mos_catalog_put_known_time(session, *(const int64_t *)argument, error);
 }
 
 static void tell_doubt(mos_scheduler *scheduler, enum mos_trust trust, int64_t now, int64_t newest) {
@@ -151,6 +145,17 @@ static mos_status look_at_clock(mos_scheduler *scheduler, int64_t now, bool *out
 }
 
 // ---- Runs ----
+
+static mos_status read_last_backup(mos_scheduler *scheduler, const char *id, int64_t *out_seconds, struct mos_error *error) {
+    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
+    int64_t last_ns = 0;
+    mos_status status = mos_catalog_read_begin(scheduler->options.catalog, &session, error);
+    if (status == MOS_OK) {
+        status = mos_catalog_last_backup_of(session, id, &last_ns, error);
+    }
+    *out_seconds = last_ns / MOS_NS_PER_SECOND;
+    return status;
+}
 
 static mos_status read_schedule(mos_scheduler *scheduler, const char *id, mos_arena *arena, struct mos_schedule *out,
                                 struct mos_error *error) {
@@ -282,6 +287,7 @@ mos_status mos_scheduler_learned(mos_scheduler *scheduler, struct mos_suggest_in
                                       .files = scheduler->options.files,
                                       .configuration = scheduler->options.configuration,
                                       .objective_minutes = scheduler->options.objective_minutes,
+                                      .monitor_minutes = scheduler->options.monitor_minutes,
                                       .now = now / MOS_NS_PER_SECOND};
     mos_status status = mos_catalog_read_begin(scheduler->options.catalog, &session, error);
     if (status == MOS_OK) {
@@ -352,6 +358,7 @@ static void learn(mos_scheduler *scheduler, const struct mos_schedule *schedules
         }
         if ((!known && mos_scheduler_learned(scheduler, &input, &error) != MOS_OK) ||
             read_schedule(scheduler, schedules[i].id, arena, &schedule, &error) != MOS_OK ||
+            read_last_backup(scheduler, schedule.id, &input.last_backup, &error) != MOS_OK ||
             mos_zone_open(&zone, schedule.time_zone, &error) != MOS_OK) {
             mos_log_warning("nothing could be learned", MOS_TEXT("schedule", schedules[i].name), MOS_TEXT("reason", error.message));
             continue;

@@ -12,9 +12,9 @@ typedef struct mos_scheduler mos_scheduler;
 struct mos_scheduler_options {
     mos_catalog *catalog;
     struct mos_schedule_acts acts;
-    // The settings BACKUP_KEEP_TAGS and DR_RPO_MINUTES.
+    // The settings BACKUP_KEEP_TAGS, DR_RPO_MINUTES and MONITOR_RPO_MINUTES.
     const char *tag_rules;
-    int64_t objective_minutes;
+    int64_t objective_minutes, monitor_minutes;
     // Where backup data lies; its times are evidence of what time it is.
     const char *repository;
     // What is configured.
@@ -37,7 +37,7 @@ int64_t mos_scheduler_round(mos_scheduler *scheduler);
 // Something was changed: look again soon. NULL is fine.
 void mos_scheduler_wake(mos_scheduler *scheduler);
 
-// What is known for suggestions. `time_zone` and `zone` are left to the caller.
+// What is known for suggestions. `time_zone`, `zone` and `last_backup` are left to the caller.
 mos_status mos_scheduler_learned(mos_scheduler *scheduler, struct mos_suggest_input *out, struct mos_error *error);
 // The name of this machine's own time zone; "" for UTC and where it cannot be told. Lives in the arena.
 const char *mos_scheduler_local_zone(mos_arena *arena);

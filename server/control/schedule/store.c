@@ -71,7 +71,8 @@ static bool is_tried(const struct mos_trial *trial, const char *schedule_id, con
 }
 
 // The rules and the days that hold for it.
-static void govern(const mos_schedule_store *store, struct mos_retention_item *item, const char *schedule_id, const char *tags) {
+static void govern(const mos_schedule_store *store, struct mos_retention_item *item, const char *schedule_id, const char *tags,
+                   bool to_come) {
     int32_t schedule = find_schedule(store, schedule_id);
     bool tried = is_tried(store->trial, schedule_id, tags);
     item->rule = schedule >= 0 && store->schedules[schedule].has_keep ? schedule : -1;
@@ -83,7 +84,8 @@ static void govern(const mos_schedule_store *store, struct mos_retention_item *i
         item->rule = store->trial_rule;
         item->tag_rules = *store->trial->schedule_id ? item->tag_rules : 0;
     }
-    item->retention_days = tried && store->trial->retention_days > 0 ? store->trial->retention_days : item->retention_days;
+    // A backup that is there keeps the days that it was taken with, whatever becomes of its schedule.
+    item->retention_days = tried && to_come && store->trial->retention_days > 0 ? store->trial->retention_days : item->retention_days;
     item->expires_at_unix_ns = expiry(item->created_at_unix_ns, item->retention_days);
 }
 
@@ -108,7 +110,7 @@ static mos_status take(const struct mos_retained *backup, void *argument, struct
     item->source = item->good ? facts.source : 0;
     item->bytes = item->good ? facts.bytes_written : 0;
     item->expired = backup->status == MOS_BACKUP_EXPIRED;
-    govern(store, item, backup->schedule_id, backup->tags);
+    govern(store, item, backup->schedule_id, backup->tags, false);
     return MOS_OK;
 }
 
@@ -276,7 +278,7 @@ void mos_schedule_store_add_runs(mos_schedule_store *store, int64_t now_unix_ns,
             item->good = true;
             item->verified = schedule->integrity_check != MOS_CHOICE_NO;
             item->source = source;
-            govern(store, item, schedule->id, tags);
+            govern(store, item, schedule->id, tags, true);
         }
     }
     qsort(store->items, store->count, sizeof(*store->items), newest_first);

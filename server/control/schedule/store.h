@@ -12,7 +12,7 @@ struct mos_trial {
     const char *schedule_id, *tag;
     bool has_keep;
     struct mos_keep keep;
-    // 0: as they are.
+    // Of backups that are still to be taken, for those that are there keep their own. 0: as they are.
     int32_t retention_days;
 };
 

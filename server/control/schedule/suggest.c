@@ -243,13 +243,24 @@ static bool is_fixed(const struct mos_cron *cron, int *out_minute, int *out_star
     return true;
 }
 
-// The time from the run before to the first at the new time, in minutes.
-static int64_t gap_of(const struct mos_suggest_input *input, const struct mos_schedule *schedule, const char *cron_text) {
+// The time from the last backup to the first at the new time, in minutes.
+static int64_t gap_of(const struct mos_suggest_input *input, const char *cron_text) {
     struct mos_cron cron;
-    int64_t next, last = schedule->accounted_until_unix_ns / 1000000000;
+    int64_t next;
     return mos_cron_parse(&cron, "cron", cron_text, NULL) == MOS_OK && mos_cron_next(&cron, input->zone, input->now, &next)
-               ? (next - last) / 60
+               ? (next - input->last_backup + 59) / 60
                : INT64_MAX;
+}
+
+// The smallest objective that such a schedule can keep; the others are kept by other ones. Where there is none, what the monitor takes for
+// one: twice the distance between runs.
+static int64_t objective_of(const struct mos_suggest_input *input, int64_t period) {
+    const int64_t objectives[] = {input->objective_minutes, input->monitor_minutes};
+    int64_t least = 2 * period;
+    for (size_t i = 0; i < sizeof(objectives) / sizeof(objectives[0]); i++) {
+        least = objectives[i] >= period && objectives[i] < least ? objectives[i] : least;
+    }
+    return least;
 }
 
 bool mos_suggest_timing(const struct mos_suggest_input *input, const struct mos_schedule *schedule, mos_arena *arena,
@@ -276,12 +287,16 @@ bool mos_suggest_timing(const struct mos_suggest_input *input, const struct mos_
     }
     out->schedule.cron = cron_of(arena, &window, minute, weekly);
     out->reason = sentence(arena, window_text(arena, &window, weekly), duration_text(arena, durations));
-    // Where runs are farther apart than the objective anyway, others keep it.
-    int64_t period = weekly ? INT64_C(7) * 1440 : 1440, gap = gap_of(input, schedule, out->schedule.cron);
-    if (period <= input->objective_minutes && gap > input->objective_minutes) {
+    if (input->last_backup == 0 || input->last_backup <= schedule->updated_at_unix_ns / 1000000000) {
+        out->reason = mos_arena_printf(arena, "%s; it stays until it has taken a backup at the time that it has now", out->reason);
+        return true;
+    }
+    int64_t period = weekly ? INT64_C(7) * 1440 : 1440, objective = objective_of(input, period);
+    int64_t gap = gap_of(input, out->schedule.cron);
+    if (gap > objective) {
         out->reason =
             mos_arena_printf(arena, "%s; it stays for now, for set now it would leave %lld min between two backups, and %lld is the most",
-                             out->reason, (long long)gap, (long long)input->objective_minutes);
+                             out->reason, (long long)gap, (long long)objective);
         return true;
     }
     *out_apply = window.confidence >= LEAST_CONFIDENCE;

@@ -20,11 +20,12 @@ struct mos_durations {
 
 struct mos_suggest_input {
     bool databases, files, configuration;
-    int64_t objective_minutes;
+    // DR_RPO_MINUTES, and MONITOR_RPO_MINUTES; 0: none.
+    int64_t objective_minutes, monitor_minutes;
     const char *time_zone;
     const mos_zone *zone;
-    // In seconds.
-    int64_t now;
+    // In seconds; of the schedule in question, when its last good backup was taken, 0: none was.
+    int64_t now, last_backup;
     struct mos_load load;
     // By type.
     struct mos_durations durations[MOS_BACKUP_CONFIGURATION + 1];
@@ -45,7 +46,8 @@ void mos_suggest_policy(const struct mos_suggest_input *input, const struct mos_
                         struct mos_suggestion out[MOS_SUGGESTIONS_MOST], size_t *out_count);
 
 // A better time for a schedule that runs once a day or once a week; `zone` is the schedule's own. false where it has another rhythm.
-// *out_apply: it is better by enough, known well enough, and makes no gap beyond the objective if it is set now.
+// *out_apply: it is better by enough, known well enough, makes no gap beyond the objective if it is set now, and the schedule has taken a
+// backup since it was last changed: moves that follow one another would otherwise put the next backup off again and again.
 bool mos_suggest_timing(const struct mos_suggest_input *input, const struct mos_schedule *schedule, mos_arena *arena,
                         struct mos_suggestion *out, bool *out_apply);
 

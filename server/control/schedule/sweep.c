@@ -83,12 +83,82 @@ static mos_status let_go(mos_catalog *catalog, const struct mos_schedule_acts *a
     return MOS_OK;
 }
 
+// ---- Held back ----
+
+static const char held_cause[] = "retention:held";
+
+static mos_status read_hold(mos_catalog *catalog, mos_arena *arena, const char **out_why, struct mos_error *error) {
+    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
+    mos_status status = mos_catalog_read_begin(catalog, &session, error);
+    return status == MOS_OK ? mos_catalog_get_retention_hold(session, arena, out_why, error) : status;
+}
+
+static void tell_hold(mos_catalog *catalog, const char *why) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    const struct mos_alert_cause cause = {
+        .type = MOS_ALERT_RETENTION_VIOLATION,
+        .severity = MOS_SEVERITY_ERROR,
+        .cause = held_cause,
+        .message =
+            mos_arena_printf(arena,
+                             "Retention removes nothing: %s. Look at holds, locks, schedules and keep rules; then stop the server, run "
+                             "mosaajii-server --release-retention, and start it",
+                             why)};
+    mos_alert_raise(catalog, &cause);
+}
+
+struct hold {
+    const char *why;
+    bool was;
+};
+
+static mos_status put_hold(mos_catalog_session *session, void *argument, struct mos_error *error) {
+    struct hold *hold = argument;
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    const char *held = "";
+    mos_status status = mos_catalog_get_retention_hold(session, arena, &held, error);
+    hold->was = status == MOS_OK && *held;
+    if (status == MOS_OK && *hold->why && !hold->was) {
+        status = mos_catalog_put_retention_hold(session, hold->why, error);
+    }
+    if (status != MOS_OK || *hold->why || !hold->was) {
+        return status;
+    }
+    status = mos_catalog_put_retention_hold(session, "", error);
+    if (status == MOS_OK) {
+        status = mos_alert_resolve_in(session, held_cause, error);
+    }
+    return status == MOS_OK ? audit(session, "Retention.Release", "", held, error) : status;
+}
+
+mos_status mos_retention_hold_back(mos_catalog *catalog, const char *why, bool *out_was, struct mos_error *error) {
+    struct hold hold = {.why = why};
+    mos_status status = mos_catalog_write(catalog, put_hold, &hold, error);
+    *out_was = hold.was;
+    return status;
+}
+
+mos_status mos_retention_release(mos_catalog *catalog, bool *out_was, struct mos_error *error) {
+    return mos_retention_hold_back(catalog, "", out_was, error);
+}
+
 mos_status mos_sweep(mos_catalog *catalog, const struct mos_schedule_acts *acts, const char *tag_rules, int64_t now_unix_ns, bool *out_more,
                      struct mos_error *error) {
     MOS_CLEANUP_STORE mos_schedule_store *store = NULL;
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    const char *held = "";
     int removed = 0;
     bool judged = false;
-    mos_status status = acts->all_judged(acts->context, &judged, error);
+    *out_more = false;
+    mos_status status = read_hold(catalog, arena, &held, error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    if (*held) {
+        tell_hold(catalog, held);
+        return MOS_OK;
+    }
+    status = acts->all_judged(acts->context, &judged, error);
     *out_more = !judged;
     if (status != MOS_OK || !judged) {
         return status;

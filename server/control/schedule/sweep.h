@@ -9,4 +9,10 @@
 mos_status mos_sweep(mos_catalog *catalog, const struct mos_schedule_acts *acts, const char *tag_rules, int64_t now_unix_ns, bool *out_more,
                      struct mos_error *error);
 
+// Nothing is removed by itself, here and at other places, until this is released: for a catalog that does not know what people had said of
+// its backups. The sweep tells of it in an alert. *out_was: it was held back already, and the reason stays.
+mos_status mos_retention_hold_back(mos_catalog *catalog, const char *why, bool *out_was, struct mos_error *error);
+// *out_was: it was held back.
+mos_status mos_retention_release(mos_catalog *catalog, bool *out_was, struct mos_error *error);
+
 #endif

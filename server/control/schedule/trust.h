@@ -8,8 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// A server may be away for so long.
-#define MOS_TRUST_AWAY_NS (INT64_C(7) * 86400 * 1000000000)
+#include "control/catalog/retention.h"
 
 enum mos_trust { MOS_CLOCK_GOOD, MOS_CLOCK_AHEAD, MOS_CLOCK_BEHIND };
 

@@ -183,11 +183,22 @@ static mos_status suggest_timings(struct mos_call *call, struct mos_suggest_inpu
     mos_status status = MOS_OK;
     for (size_t i = 0; i < count && status == MOS_OK; i++) {
         MOS_CLEANUP_ZONE mos_zone *zone = NULL;
+        MOS_CLEANUP_READ mos_catalog_session *session = NULL;
+        struct mos_services *services = mos_call_user(call);
         struct mos_suggestion suggestion;
+        int64_t last_ns = 0;
         bool apply;
         if (mos_zone_open(&zone, schedules[i].time_zone, NULL) != MOS_OK) {
             continue;
         }
+        status = mos_catalog_read_begin(services->catalog, &session, mos_call_error(call));
+        if (status == MOS_OK) {
+            status = mos_catalog_last_backup_of(session, schedules[i].id, &last_ns, mos_call_error(call));
+        }
+        if (status != MOS_OK) {
+            break;
+        }
+        input->last_backup = last_ns / MOS_NS_PER_SECOND;
         input->zone = zone;
         input->time_zone = schedules[i].time_zone;
         if (mos_suggest_timing(input, &schedules[i], mos_call_arena(call), &suggestion, &apply)) {
@@ -348,6 +359,7 @@ struct mos_scheduler_options mos_scheduler_options_of(struct mos_services *servi
         .acts = {.context = services, .start = start_backup, .remove = remove_backup, .prune = prune, .all_judged = all_judged},
         .tag_rules = mos_setting_text(settings, MOS_SETTING_BACKUP_KEEP_TAGS),
         .objective_minutes = mos_setting_number(settings, MOS_SETTING_DR_RPO_MINUTES),
+        .monitor_minutes = mos_setting_number(settings, MOS_SETTING_MONITOR_RPO_MINUTES),
         .repository = mos_setting_text(settings, MOS_SETTING_MOSAAJII_REPOSITORY),
         .databases = mos_setting_is_set(settings, MOS_SETTING_DATABASE_URL),
         .files = mos_setting_is_set(settings, MOS_SETTING_BACKUP_FILES_PATHS),

@@ -72,6 +72,27 @@ MOS_TEST(a_clock_that_was_ahead_puts_no_message_off) {
     fixture_close(&fixture);
 }
 
+MOS_TEST(a_clock_that_jumps_ahead_gives_no_message_up) {
+    struct catalog_fixture fixture;
+    fixture_open(&fixture);
+    const struct mos_delivery_options given = options();
+    mos_delivery *delivery = mos_delivery_create(fixture.catalog, &given);
+    struct mos_outgoing message = {.receiver = "webhook", .subject = "TEST", .body = "{}", .reference = "it"};
+    mos_clock_fake(BEGIN_NS);
+    believe(&fixture, BEGIN_NS);
+    MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, add_now, &message, &fixture.error), &fixture.error);
+    CU_ASSERT_EQUAL(run(&fixture, delivery, BEGIN_NS), 1);
+    CU_ASSERT_EQUAL(run(&fixture, delivery, BEGIN_NS + 87600 * HOUR_NS), 1);
+    struct mos_delivery_row *rows;
+    CU_ASSERT_EQUAL_FATAL(list_deliveries(&fixture, "it", &rows), 1);
+    CU_ASSERT_EQUAL(rows[0].given_up_at_unix_ns, 0);
+    // Set right, it goes on.
+    CU_ASSERT_EQUAL(run(&fixture, delivery, BEGIN_NS + MINUTE_NS), 1);
+    mos_clock_fake(0);
+    mos_delivery_destroy(delivery);
+    fixture_close(&fixture);
+}
+
 MOS_TEST(what_was_sent_is_not_sent_again_because_it_could_not_be_recorded) {
     struct catalog_fixture fixture;
     fixture_open(&fixture);

@@ -8,6 +8,7 @@
 #include "control/alert/alert.h"
 #include "control/catalog/alerts.h"
 #include "control/catalog/deliveries.h"
+#include "control/catalog/retention.h"
 #include "unit/control/catalog/fixture.h"
 
 #define MINUTE_NS (60 * MOS_NS_PER_SECOND)
@@ -52,6 +53,14 @@ static inline void run_sql(struct catalog_fixture *fixture, const char *sql) {
     CU_ASSERT_EQUAL_FATAL(sqlite3_open(fixture->path, &db), SQLITE_OK);
     CU_ASSERT_EQUAL_FATAL(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
+}
+
+static inline mos_status put_known_now(mos_catalog_session *session, void *known_ns, struct mos_error *error) {
+    return mos_catalog_put_known_time(session, *(const int64_t *)known_ns, error);
+}
+// The clock was believed at this time.
+static inline void believe(struct catalog_fixture *fixture, int64_t known_ns) {
+    MOS_ASSERT_OK(mos_catalog_write(fixture->catalog, put_known_now, &known_ns, &fixture->error), &fixture->error);
 }
 
 struct acknowledging {

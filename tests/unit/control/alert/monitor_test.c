@@ -3,6 +3,7 @@
 #include <sys/statvfs.h>
 
 #include "control/catalog/health.h"
+#include "control/catalog/sql.h"
 #include "unit/control/alert/fixture.h"
 
 #define DAY_NS (24 * HOUR_NS)
@@ -292,6 +293,45 @@ MOS_TEST(samples_of_a_clock_that_was_ahead_do_not_stop_the_forecast) {
     mos_catalog_read_end(session);
     CU_ASSERT_EQUAL_FATAL(count, 1);
     CU_ASSERT_EQUAL(samples[0].time_unix_ns, BEGIN_NS);
+    mos_monitor_destroy(monitor);
+    mos_clock_fake(0);
+    fixture_close(&fixture);
+}
+
+static int64_t count_rows(struct catalog_fixture *fixture, const char *table) {
+    struct mos_sql sql;
+    int64_t count = -1;
+    mos_catalog_session *session = fixture_read(fixture);
+    const char *text = mos_arena_printf(fixture->arena, "SELECT count(*) FROM %s", table);
+    MOS_ASSERT_OK(mos_sql_begin(&sql, session, text, &fixture->error), &fixture->error);
+    MOS_ASSERT_OK(mos_sql_number(&sql, &count, &fixture->error), &fixture->error);
+    mos_sql_end(&sql);
+    mos_catalog_read_end(session);
+    return count;
+}
+
+MOS_TEST(a_clock_that_jumps_ahead_makes_nothing_forgotten) {
+    struct catalog_fixture fixture;
+    fixture_open(&fixture);
+    const struct mos_monitor_options given = options();
+    mos_clock_fake(BEGIN_NS);
+    believe(&fixture, BEGIN_NS);
+    mos_monitor *monitor = mos_monitor_create(fixture.catalog, NULL, &given);
+    for (int hour = 0; hour < 5; hour++) {
+        mos_clock_fake(BEGIN_NS + hour * HOUR_NS);
+        MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
+    }
+    const struct mos_alert_cause cause = cause_of("it", MOS_SEVERITY_ERROR, "something");
+    mos_alert_raise(fixture.catalog, &cause);
+    mos_monitor_destroy(monitor);
+    CU_ASSERT_EQUAL(count_rows(&fixture, "storage_samples"), 5);
+    int64_t events = count_rows(&fixture, "alert_events");
+    CU_ASSERT(events > 0);
+    mos_clock_fake(BEGIN_NS + 87600 * HOUR_NS);
+    monitor = mos_monitor_create(fixture.catalog, NULL, &given);
+    MOS_ASSERT_OK(mos_monitor_cycle(monitor, &fixture.error), &fixture.error);
+    CU_ASSERT_EQUAL(count_rows(&fixture, "storage_samples"), 5);
+    CU_ASSERT(count_rows(&fixture, "alert_events") >= events);
     mos_monitor_destroy(monitor);
     mos_clock_fake(0);
     fixture_close(&fixture);

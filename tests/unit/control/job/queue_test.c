@@ -2,6 +2,8 @@
 
 #include <pthread.h>
 
+#include "common/clock.h"
+#include "control/catalog/retention.h"
 #include "unit/control/job/fixture.h"
 
 static const char *backup_job(struct jobs_fixture *fixture, const char *id) {
@@ -381,5 +383,38 @@ MOS_TEST(a_job_that_reads_is_prepared) {
     CU_ASSERT_STRING_EQUAL(job.message, "The data is far away");
     CU_ASSERT_EQUAL(fixture_calls(&fixture, "verify"), calls);
     CU_ASSERT_EQUAL(fixture_backup(&fixture, id).status, MOS_BACKUP_VERIFIED);
+    fixture_end(&fixture);
+}
+
+// ---- Locks ----
+
+static mos_status put_known(mos_catalog_session *session, void *known_ns, struct mos_error *error) {
+    return mos_catalog_put_known_time(session, *(const int64_t *)known_ns, error);
+}
+
+MOS_TEST(a_lock_does_not_end_by_a_clock_that_jumps_ahead) {
+    static const char locked[] = "dddddddd-dddd-4ddd-8ddd-dddddddddddd";
+    const int64_t day_ns = 86400 * MOS_NS_PER_SECOND;
+    struct jobs_fixture fixture;
+    char job_id[MOS_ID_TEXT_BYTES];
+    fixture_create(&fixture, 1);
+    int64_t now_ns = mos_now_unix_ns(), later_ns = now_ns + 3650 * day_ns;
+    struct mos_backup backup = {.id = locked,
+                                .name = "locked",
+                                .type = MOS_BACKUP_FILES,
+                                .status = MOS_BACKUP_COMPLETED,
+                                .created_at_unix_ns = now_ns,
+                                .encrypted_checksum = "bb",
+                                .locked_until_unix_ns = now_ns + 30 * day_ns};
+    MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, fixture_put_backup, &backup, &fixture.error), &fixture.error);
+    mos_clock_fake(later_ns);
+    // Of a server that has never believed a clock yet, and of one whose clock jumps.
+    CU_ASSERT_EQUAL(mos_queue_delete(fixture.queue, locked, "tester", job_id, &fixture.error), MOS_FAILED_PRECONDITION);
+    MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, put_known, &now_ns, &fixture.error), &fixture.error);
+    CU_ASSERT_EQUAL(mos_queue_delete(fixture.queue, locked, "tester", job_id, &fixture.error), MOS_FAILED_PRECONDITION);
+    CU_ASSERT_PTR_NOT_NULL(strstr(fixture.error.message, "not believed"));
+    MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, put_known, &later_ns, &fixture.error), &fixture.error);
+    MOS_ASSERT_OK(mos_queue_delete(fixture.queue, locked, "tester", job_id, &fixture.error), &fixture.error);
+    mos_clock_fake(0);
     fixture_end(&fixture);
 }

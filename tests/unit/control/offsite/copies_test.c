@@ -218,6 +218,193 @@ MOS_TEST(a_pack_that_an_older_copy_took_along_is_thawed) {
     scene_close(&scene);
 }
 
+// ---- The clock ----
+
+MOS_TEST(copies_end_only_by_a_clock_that_is_believed) {
+    struct scene scene;
+    int64_t now_ns = mos_now_unix_ns();
+    scene_open(&scene);
+    struct mos_copy copy = put_copy(
+        &scene,
+        (struct mos_copy){.backup_id = A, .status = MOS_COPY_COMPLETED, .uploaded_at_unix_ns = now_ns - 3 * DAY_NS, .retention_days = 30},
+        4, objects_a);
+    // Of a server that has never believed a clock yet, and of one whose clock jumps.
+    believe(&scene, 0);
+    mos_clock_fake(now_ns + 3650 * DAY_NS);
+    mos_offsite_tidy(scene.place);
+    CU_ASSERT_EQUAL(read_copy(&scene, copy.id).status, MOS_COPY_COMPLETED);
+    believe(&scene, now_ns);
+    mos_offsite_tidy(scene.place);
+    CU_ASSERT_EQUAL(read_copy(&scene, copy.id).status, MOS_COPY_COMPLETED);
+    CU_ASSERT_EQUAL(scene.deletions, 0);
+    // Believed after all.
+    believe(&scene, now_ns + 3650 * DAY_NS);
+    mos_offsite_tidy(scene.place);
+    CU_ASSERT_EQUAL(read_copy(&scene, copy.id).status, MOS_COPY_DELETED);
+    mos_clock_fake(0);
+    scene_close(&scene);
+}
+
+MOS_TEST(a_lock_is_not_extended_by_a_clock_that_is_years_ahead) {
+    struct scene scene;
+    int64_t now_ns = mos_now_unix_ns();
+    scene_open(&scene);
+    scene.offsite.lock_ns = DAY_NS;
+    struct mos_copy copy = put_copy(&scene, (struct mos_copy){.backup_id = A, .status = MOS_COPY_COMPLETED}, 4, objects_a);
+    believe(&scene, now_ns);
+    mos_clock_fake(now_ns + 3650 * DAY_NS);
+    mos_offsite_tidy(scene.place);
+    CU_ASSERT_EQUAL(read_copy(&scene, copy.id).locked_until_unix_ns, now_ns + DAY_NS);
+    mos_clock_fake(0);
+    scene_close(&scene);
+}
+
+MOS_TEST(a_copy_that_is_locked_is_not_deleted_while_the_clock_is_ahead) {
+    struct scene scene;
+    int64_t now_ns = mos_now_unix_ns();
+    scene_open(&scene);
+    struct mos_copy copy =
+        put_copy(&scene, (struct mos_copy){.backup_id = A, .status = MOS_COPY_COMPLETED, .locked_until_unix_ns = now_ns + 30 * DAY_NS}, 4,
+                 objects_a);
+    believe(&scene, now_ns);
+    mos_clock_fake(now_ns + 3650 * DAY_NS);
+    int64_t freed = 0;
+    bool pending = false;
+    CU_ASSERT_EQUAL(mos_offsite_delete(&scene.offsite, copy.id, &caller, &freed, &pending, &scene.fixture.error), MOS_FAILED_PRECONDITION);
+    CU_ASSERT_EQUAL(scene.deletions, 0);
+    mos_clock_fake(0);
+    scene_close(&scene);
+}
+
+// ---- What stays whatever its days say ----
+
+// A good backup of one source.
+static struct mos_backup taken(struct scene *scene, const char *id, int64_t created_ns) {
+    Mosaajii__Engine__V1__BackupInfo info = MOSAAJII__ENGINE__V1__BACKUP_INFO__INIT;
+    Mosaajii__Engine__V1__BackupRecord record = MOSAAJII__ENGINE__V1__BACKUP_RECORD__INIT;
+    ProtobufCBinaryData path = {.data = (uint8_t *)"/srv", .len = 4};
+    info.source_paths = &path;
+    info.n_source_paths = 1;
+    record.info = &info;
+    uint8_t *facts = mos_arena_alloc(scene->fixture.arena, protobuf_c_message_get_packed_size(&record.base));
+    return (struct mos_backup){.id = id,
+                               .name = "",
+                               .type = MOS_BACKUP_FILES,
+                               .status = MOS_BACKUP_COMPLETED,
+                               .created_at_unix_ns = created_ns,
+                               .completed_at_unix_ns = created_ns,
+                               .retention_days = 1,
+                               .key_id = "",
+                               .checksum = "",
+                               .encrypted_checksum = "aa",
+                               .location = "",
+                               .encrypted_location = "",
+                               .message = "",
+                               .parent_id = "",
+                               .created_by = "",
+                               .facts = {facts, protobuf_c_message_pack(&record.base, facts)}};
+}
+
+static mos_status remove_backup(mos_catalog_session *session, void *id, struct mos_error *error) {
+    return mos_catalog_remove_backup(session, id, error);
+}
+
+static mos_status quarantine(mos_catalog_session *session, void *id, struct mos_error *error) {
+    return mos_catalog_quarantine_backup(session, id, "it is unlike those before it", error);
+}
+
+// Two backups of one source and their copies, all of whose days are over; `own`: the copies have days of their own.
+static void put_two(struct scene *scene, bool own, struct mos_copy out[2]) {
+    int64_t now_ns = mos_now_unix_ns();
+    scene_open(scene);
+    for (int i = 0; i < 2; i++) {
+        int64_t then_ns = now_ns - (9 - i) * DAY_NS;
+        fixture_put_backup(&scene->fixture, taken(scene, i == 0 ? A : B, then_ns));
+        const struct mos_copy copy = {.backup_id = i == 0 ? A : B,
+                                      .status = MOS_COPY_COMPLETED,
+                                      .created_at_unix_ns = then_ns,
+                                      .uploaded_at_unix_ns = then_ns,
+                                      .retention_days = own};
+        out[i] = put_copy(scene, copy, i == 0 ? 4 : 3, i == 0 ? objects_a : objects_b);
+    }
+}
+
+static void expect_after_tidy(struct scene *scene, const struct mos_copy copies[2], enum mos_copy_status old, enum mos_copy_status new) {
+    mos_offsite_tidy(scene->place);
+    CU_ASSERT_EQUAL(read_copy(scene, copies[0].id).status, old);
+    CU_ASSERT_EQUAL(read_copy(scene, copies[1].id).status, new);
+}
+
+MOS_TEST(a_copy_stays_while_retention_keeps_its_backup) {
+    struct scene scene;
+    struct mos_copy copies[2];
+    put_two(&scene, false, copies);
+    expect_after_tidy(&scene, copies, MOS_COPY_COMPLETED, MOS_COPY_COMPLETED);
+    // Retention has let it go.
+    MOS_ASSERT_OK(mos_catalog_write(scene.fixture.catalog, remove_backup, A, &scene.fixture.error), &scene.fixture.error);
+    expect_after_tidy(&scene, copies, MOS_COPY_DELETED, MOS_COPY_COMPLETED);
+    scene_close(&scene);
+}
+
+MOS_TEST(the_last_good_copy_of_a_source_stays) {
+    struct scene scene;
+    struct mos_copy copies[2];
+    put_two(&scene, true, copies);
+    expect_after_tidy(&scene, copies, MOS_COPY_DELETED, MOS_COPY_COMPLETED);
+    // Also when nothing of the source is left here.
+    MOS_ASSERT_OK(mos_catalog_write(scene.fixture.catalog, remove_backup, A, &scene.fixture.error), &scene.fixture.error);
+    MOS_ASSERT_OK(mos_catalog_write(scene.fixture.catalog, remove_backup, B, &scene.fixture.error), &scene.fixture.error);
+    expect_after_tidy(&scene, copies, MOS_COPY_DELETED, MOS_COPY_COMPLETED);
+    scene_close(&scene);
+}
+
+MOS_TEST(the_copy_of_a_damaged_backup_is_not_the_last_good_one) {
+    struct scene scene;
+    struct mos_copy copies[2];
+    put_two(&scene, true, copies);
+    struct mos_backup damaged = taken(&scene, B, mos_now_unix_ns() - 8 * DAY_NS);
+    damaged.damaged = true;
+    fixture_put_backup(&scene.fixture, damaged);
+    expect_after_tidy(&scene, copies, MOS_COPY_COMPLETED, MOS_COPY_DELETED);
+    scene_close(&scene);
+}
+
+MOS_TEST(a_verified_copy_stays_behind_one_that_is_not) {
+    struct scene scene;
+    struct mos_copy copies[2];
+    put_two(&scene, true, copies);
+    struct mos_backup verified = taken(&scene, A, mos_now_unix_ns() - 9 * DAY_NS);
+    verified.verified_at_unix_ns = mos_now_unix_ns();
+    fixture_put_backup(&scene.fixture, verified);
+    expect_after_tidy(&scene, copies, MOS_COPY_COMPLETED, MOS_COPY_COMPLETED);
+    scene_close(&scene);
+}
+
+MOS_TEST(copies_from_before_a_backup_in_quarantine_stay) {
+    struct scene scene;
+    struct mos_copy copies[2];
+    put_two(&scene, true, copies);
+    MOS_ASSERT_OK(mos_catalog_write(scene.fixture.catalog, quarantine, B, &scene.fixture.error), &scene.fixture.error);
+    expect_after_tidy(&scene, copies, MOS_COPY_COMPLETED, MOS_COPY_COMPLETED);
+    scene_close(&scene);
+}
+
+MOS_TEST(no_copy_goes_while_a_backup_may_go_into_quarantine) {
+    struct scene scene;
+    struct mos_copy copies[2];
+    put_two(&scene, true, copies);
+    fixture_add_event(&scene.fixture, (struct mos_event){.kind = MOS_EVENT_FINISHED,
+                                                         .job_id = A,
+                                                         .job_kind = MOS_JOB_BACKUP,
+                                                         .job_status = MOS_JOB_SUCCEEDED,
+                                                         .backup_id = B,
+                                                         .message = ""});
+    scene.place->next_tidy_ns = INT64_MAX;
+    expect_after_tidy(&scene, copies, MOS_COPY_COMPLETED, MOS_COPY_COMPLETED);
+    CU_ASSERT(scene.place->next_tidy_ns < INT64_MAX);
+    scene_close(&scene);
+}
+
 // ---- What a provider refuses ----
 
 MOS_TEST(a_deletion_that_is_refused_is_told_once) {
@@ -269,6 +456,18 @@ static void run_once(struct scene *scene) {
     scene->meanwhile = stop_soon;
     mos_offsite_place_main(scene->place);
     CU_ASSERT_PTR_NULL(scene->meanwhile);
+}
+
+// The next tidy is due after a span of time, whatever the clock said meanwhile.
+MOS_TEST(a_clock_that_jumps_and_comes_back_does_not_put_the_next_tidy_off) {
+    struct scene scene;
+    scene_open(&scene);
+    scene.operation = MOS_STORE_LIST;
+    scene.meanwhile = stop_soon;
+    mos_offsite_place_main(scene.place);
+    CU_ASSERT(scene.place->next_tidy_ns > 0);
+    CU_ASSERT(scene.place->next_tidy_ns <= mos_now_monotonic_ns() + DAY_NS);
+    scene_close(&scene);
 }
 
 MOS_TEST(copies_that_wait_for_hours_are_told) {

@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "control/catalog/alerts.h"
 #include "control/catalog/catalog_internal.h"
+#include "control/catalog/retention.h"
 #include "control/catalog/sql.h"
 #include "control/offsite/hash.h"
 #include "control/offsite/removal.h"
@@ -50,6 +51,15 @@ static inline mos_status look_on(void *argument, enum mos_store_operation operat
     return MOS_OK;
 }
 
+static inline mos_status put_known(mos_catalog_session *session, void *known_ns, struct mos_error *error) {
+    return mos_catalog_put_known_time(session, *(const int64_t *)known_ns, error);
+}
+
+// The clock was believed at this time.
+static inline void believe(struct scene *scene, int64_t known_ns) {
+    MOS_ASSERT_OK(mos_catalog_write(scene->fixture.catalog, put_known, &known_ns, &scene->fixture.error), &scene->fixture.error);
+}
+
 static inline void scene_open_at(struct scene *scene, const struct mos_store_options *options) {
     *scene = (struct scene){.place = &scene->offsite.places[0]};
     fixture_open(&scene->fixture);
@@ -70,6 +80,7 @@ static inline void scene_open_at(struct scene *scene, const struct mos_store_opt
     pthread_condattr_destroy(&monotonic);
     pthread_mutex_init(&scene->offsite.mutex, NULL);
     pthread_mutex_init(&scene->place->work, NULL);
+    believe(scene, mos_now_unix_ns());
 }
 
 static inline void scene_open(struct scene *scene) {

@@ -4,6 +4,7 @@
 #include "control/alert/alert.h"
 #include "control/catalog/audit.h"
 #include "control/schedule/change.h"
+#include "control/schedule/sweep.h"
 #include "unit/control/catalog/fixture.h"
 
 #define HOUR_NS (3600 * MOS_NS_PER_SECOND)
@@ -187,18 +188,49 @@ MOS_TEST(retention_that_cannot_be_carried_out_is_told) {
     fixture_close(&fixture);
 }
 
+static void put_three(struct catalog_fixture *fixture) {
+    for (int day = 0; day < 3; day++) {
+        fixture_put_backup(fixture, (struct mos_backup){.id = fixture_id(fixture, day + 1),
+                                                        .name = "nightly",
+                                                        .type = MOS_BACKUP_FILES,
+                                                        .status = MOS_BACKUP_FAILED,
+                                                        .created_at_unix_ns = MIDNIGHT_NS + day * 24 * HOUR_NS,
+                                                        .completed_at_unix_ns = MIDNIGHT_NS + day * 24 * HOUR_NS + 1,
+                                                        .retention_days = 1});
+    }
+}
+
+MOS_TEST(nothing_goes_while_retention_is_held_back) {
+    struct catalog_fixture fixture;
+    bool was = true;
+    fixture_open(&fixture);
+    put_three(&fixture);
+    MOS_ASSERT_OK(mos_retention_hold_back(fixture.catalog, "the catalog was rebuilt", &was, &fixture.error), &fixture.error);
+    CU_ASSERT(!was);
+    mos_scheduler *scheduler = make_scheduler(&fixture);
+    removals = 0;
+    round_at(scheduler, MIDNIGHT_NS + 72 * HOUR_NS);
+    round_at(scheduler, MIDNIGHT_NS + 74 * HOUR_NS);
+    CU_ASSERT_EQUAL(removals, 0);
+    CU_ASSERT_EQUAL(count_open(&fixture), 1);
+    MOS_ASSERT_OK(mos_retention_hold_back(fixture.catalog, "once more", &was, &fixture.error), &fixture.error);
+    CU_ASSERT(was);
+    MOS_ASSERT_OK(mos_retention_release(fixture.catalog, &was, &fixture.error), &fixture.error);
+    CU_ASSERT(was);
+    CU_ASSERT_EQUAL(count_open(&fixture), 0);
+    round_at(scheduler, MIDNIGHT_NS + 76 * HOUR_NS);
+    CU_ASSERT_EQUAL(removals, 3);
+    MOS_ASSERT_OK(mos_retention_release(fixture.catalog, &was, &fixture.error), &fixture.error);
+    CU_ASSERT(!was);
+    mos_scheduler_destroy(scheduler);
+    mos_clock_fake(0);
+    fixture_close(&fixture);
+}
+
 MOS_TEST(nothing_goes_before_the_newest_is_judged) {
     struct catalog_fixture fixture;
     fixture_open(&fixture);
-    for (int day = 0; day < 3; day++) {
-        fixture_put_backup(&fixture, (struct mos_backup){.id = fixture_id(&fixture, day + 1),
-                                                         .name = "nightly",
-                                                         .type = MOS_BACKUP_FILES,
-                                                         .status = MOS_BACKUP_FAILED,
-                                                         .created_at_unix_ns = MIDNIGHT_NS + day * 24 * HOUR_NS,
-                                                         .completed_at_unix_ns = MIDNIGHT_NS + day * 24 * HOUR_NS + 1,
-                                                         .retention_days = 1});
-    }
+    put_three(&fixture);
     mos_scheduler *scheduler = make_scheduler(&fixture);
     judged = false;
     removals = 0;
@@ -224,11 +256,38 @@ static mos_status add_weeks(mos_catalog_session *session, void *argument, struct
     return status;
 }
 
-static void learn_of(bool learns, const char *expected_cron, size_t expected_entries) {
+static mos_status put_run(mos_catalog_session *session, void *run, struct mos_error *error) {
+    return mos_catalog_put_run(session, run, error);
+}
+
+// A good backup of the schedule, or one that came to nothing.
+static void put_run_of(struct catalog_fixture *fixture, int number, int64_t at_ns, bool good) {
+    const char *backup_id = fixture_id(fixture, number);
+    struct mos_run run = {.schedule_id = id,
+                          .due_at_unix_ns = at_ns,
+                          .through_unix_ns = at_ns,
+                          .count = 1,
+                          .state = MOS_RUN_STARTED,
+                          .recorded_at_unix_ns = at_ns,
+                          .backup_id = backup_id,
+                          .reason = ""};
+    fixture_put_backup(fixture, (struct mos_backup){.id = backup_id,
+                                                    .name = "nightly",
+                                                    .type = MOS_BACKUP_FILES,
+                                                    .status = good ? MOS_BACKUP_COMPLETED : MOS_BACKUP_FAILED,
+                                                    .encrypted_checksum = good ? "aa" : "",
+                                                    .created_at_unix_ns = at_ns,
+                                                    .completed_at_unix_ns = at_ns + 1});
+    MOS_ASSERT_OK(mos_catalog_write(fixture->catalog, put_run, &run, &fixture->error), &fixture->error);
+}
+
+static void learn_of(bool learns, bool ran, const char *expected_cron, size_t expected_entries) {
     struct catalog_fixture fixture;
     fixture_open(&fixture);
     struct mos_schedule schedule = nightly();
     schedule.learn_timing = learns;
+    schedule.updated_at_unix_ns = MIDNIGHT_NS - 24 * HOUR_NS;
+    put_run_of(&fixture, 1, MIDNIGHT_NS - 21 * HOUR_NS, ran);
     MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, put, &schedule, &fixture.error), &fixture.error);
     MOS_ASSERT_OK(mos_catalog_write(fixture.catalog, add_weeks, NULL, &fixture.error), &fixture.error);
     mos_scheduler *scheduler = make_scheduler(&fixture);
@@ -251,6 +310,10 @@ static void learn_of(bool learns, const char *expected_cron, size_t expected_ent
 }
 
 MOS_TEST(a_schedule_that_asked_for_it_moves_to_the_quiet_hour) {
-    learn_of(true, "0 13 * * *", 1);
-    learn_of(false, "0 3 * * *", 0);
+    learn_of(true, true, "0 13 * * *", 1);
+    learn_of(false, true, "0 3 * * *", 0);
+}
+
+MOS_TEST(a_schedule_whose_run_came_to_nothing_is_not_moved) {
+    learn_of(true, false, "0 3 * * *", 0);
 }

@@ -23,8 +23,7 @@ static struct mos_schedule daily(const char *cron) {
                                  .time_zone = "",
                                  .backup_type = MOS_BACKUP_DATABASE,
                                  .backup_name = "",
-                                 .timing_note = "",
-                                 .accounted_until_unix_ns = (now - 10 * 3600) * 1000000000};
+                                 .timing_note = ""};
 }
 
 MOS_TEST(the_rhythm_keeps_the_objective) {
@@ -81,7 +80,7 @@ MOS_TEST(a_time_is_moved_to_the_quiet_hours_and_never_beyond_the_objective) {
     struct mos_suggestion out;
     bool apply = true;
     MOS_ASSERT_OK(mos_zone_open(&zone, "", &error), &error);
-    struct mos_suggest_input input = {.objective_minutes = 15, .time_zone = "", .zone = zone, .now = now};
+    struct mos_suggest_input input = {.objective_minutes = 15, .time_zone = "", .zone = zone, .now = now, .last_backup = now - 10 * 3600};
     struct mos_schedule schedule = daily("17 2 * * *");
     CU_ASSERT(mos_suggest_timing(&input, &schedule, arena, &out, &apply) && !apply);
     CU_ASSERT_STRING_EQUAL(out.schedule.cron, "17 2 * * *");
@@ -97,15 +96,45 @@ MOS_TEST(a_time_is_moved_to_the_quiet_hours_and_never_beyond_the_objective) {
     fill_load(&input.load, 20, 16);
     input.objective_minutes = 1440;
     CU_ASSERT(mos_suggest_timing(&input, &schedule, arena, &out, &apply) && apply);
-    schedule.accounted_until_unix_ns = (now - 20 * 3600) * 1000000000;
+    input.last_backup = now - 20 * 3600;
     CU_ASSERT(mos_suggest_timing(&input, &schedule, arena, &out, &apply) && !apply);
     CU_ASSERT_PTR_NOT_NULL(strstr(out.reason, "1440 is the most"));
+    // The smallest that applies counts, whichever it is; where none does, twice the distance between runs.
+    input.objective_minutes = 15;
+    input.monitor_minutes = 1500;
+    CU_ASSERT(mos_suggest_timing(&input, &schedule, arena, &out, &apply) && !apply);
+    CU_ASSERT_PTR_NOT_NULL(strstr(out.reason, "1500 is the most"));
+    input.monitor_minutes = 60;
+    CU_ASSERT(mos_suggest_timing(&input, &schedule, arena, &out, &apply) && apply);
+    input.last_backup = now - 47 * 3600;
+    CU_ASSERT(mos_suggest_timing(&input, &schedule, arena, &out, &apply) && !apply);
+    CU_ASSERT_PTR_NOT_NULL(strstr(out.reason, "2880 is the most"));
     // Where it is as good as anywhere it stays.
     schedule = daily("17 21 * * *");
     CU_ASSERT(mos_suggest_timing(&input, &schedule, arena, &out, &apply) && !apply);
     // A rhythm is not a time.
     schedule = daily("*/15 * * * *");
     CU_ASSERT_FALSE(mos_suggest_timing(&input, &schedule, arena, &out, &apply));
+}
+
+// Each move alone may be within the objective, and all of them together never end.
+MOS_TEST(a_schedule_is_not_moved_again_before_it_has_taken_a_backup) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    MOS_CLEANUP_ZONE mos_zone *zone = NULL;
+    struct mos_error error = {0};
+    struct mos_suggestion out;
+    bool apply = true;
+    MOS_ASSERT_OK(mos_zone_open(&zone, "", &error), &error);
+    struct mos_suggest_input input = {.objective_minutes = 1500, .time_zone = "", .zone = zone, .now = now};
+    struct mos_schedule schedule = daily("17 2 * * *");
+    fill_load(&input.load, 20, 16);
+    CU_ASSERT(mos_suggest_timing(&input, &schedule, arena, &out, &apply) && !apply);
+    input.last_backup = now - 10 * 3600;
+    schedule.updated_at_unix_ns = (now - 3600) * INT64_C(1000000000);
+    CU_ASSERT(mos_suggest_timing(&input, &schedule, arena, &out, &apply) && !apply);
+    CU_ASSERT_PTR_NOT_NULL(strstr(out.reason, "until it has taken a backup"));
+    input.last_backup = now - 1800;
+    CU_ASSERT(mos_suggest_timing(&input, &schedule, arena, &out, &apply) && apply);
 }
 
 MOS_TEST(quantiles_are_those_of_the_sorted_values) {
