@@ -1,7 +1,9 @@
 """Keys: rotation, escrow, sealed keyring, retirement, readiness."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
+import grpc
 import pytest
 
 from support.api import admin, pb, refused
@@ -95,6 +97,44 @@ def test_a_version_that_is_needed_does_not_retire(start, source):
         assert error.code().name == "FAILED_PRECONDITION"
     client.finish(job)
     assert client.verify(backup.id).valid
+
+
+@pytest.mark.parametrize("passphrase", [None, "correct horse battery"], ids=["open", "sealed"])
+def test_many_changes_at_the_same_time(start, source, passphrase):
+    server = start(BACKUP_FILES_PATHS=source, MOSAAJII_MAX_JOBS=4, MOSAAJII_KEYRING_PASSPHRASE=passphrase)
+    client = server.client()
+    backups = [client.backup("FILES") for _ in range(3)]
+    escrow = client.call(client.admin.ExportKeys, admin.ExportKeysRequest(passphrase="a passphrase of some length")).content
+
+    def change(number):
+        mine = server.client()
+        try:
+            if number % 3 == 2:
+                request = admin.ImportKeysRequest(passphrase="a passphrase of some length", content=escrow)
+                return mine.call(mine.admin.ImportKeys, request) and None
+            return mine.call(mine.admin.RotateKey, admin.RotateKeyRequest())
+        except grpc.RpcError as error:
+            # Whoever does not get its turn is told so, and has changed nothing.
+            assert error.code().name == "FAILED_PRECONDITION", error
+            return None
+
+    with ThreadPoolExecutor(9) as pool:
+        answers = [answer for answer in pool.map(change, range(9)) if answer]
+    assert answers
+    for answer in answers:
+        assert client.finish(answer.job).status == pb.Job.SUCCEEDED
+    promised = sorted(answer.key.version for answer in answers)
+    assert promised == list(range(2, 2 + len(answers)))
+    assert sorted(key.version for key in keys(client)) == [1, *promised]
+    server.restart()
+    client = server.client()
+    for number, backup in enumerate(backups):
+        assert client.get(backup.id).key_id == f"local/{promised[-1]}"
+        client.restore(backup.id, server.restore_root / str(number))
+        assert digest(f"{server.restore_root}/{number}{source}") == digest(source)
+    for version in [1, *promised[:-1]]:
+        retire(client, f"local/{version}")
+    assert client.verify(client.backup("FILES").id).valid and all(client.verify(backup.id).valid for backup in backups)
 
 
 def test_killed_in_the_middle_and_resumed(start, source):

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -35,6 +36,9 @@ struct mos_keyring {
     char *passphrase;
     bool lay_open;
     const struct mos_key_service *service;
+    // NULL: it was never in a file. And how the file looked when it was read or written.
+    char *path;
+    struct stat file;
 };
 
 static mos_keyring *keyring_create(size_t capacity) {
@@ -55,8 +59,36 @@ void mos_keyring_free(mos_keyring *keyring) {
             mos_secret_free(keyring->passphrase, strlen(keyring->passphrase) + 1);
         }
         free(keyring->versions);
+        free(keyring->path);
         free(keyring);
     }
+}
+
+static void set_file(mos_keyring *keyring, const char *path, const struct stat *file) {
+    char *kept = mos_strdup(path);
+    free(keyring->path);
+    keyring->path = kept;
+    keyring->file = *file;
+}
+
+mos_status mos_keyring_lock(const char *path, int *out_descriptor, struct mos_error *error) {
+    MOS_CLEANUP_FREE char *name = mos_malloc(strlen(path) + 8);
+    sprintf(name, "%s.lock", path);
+    MOS_CLEANUP_FD int descriptor = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0600);
+    if (descriptor < 0) {
+        return mos_fail_errno(error, errno, "the lock of the keyring %s cannot be opened", path);
+    }
+    while (flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
+        if (errno == EWOULDBLOCK) {
+            return mos_fail(error, MOS_UNAVAILABLE, "the keyring %s is being changed by another process", path);
+        }
+        if (errno != EINTR) {
+            return mos_fail_errno(error, errno, "the keyring %s cannot be locked", path);
+        }
+    }
+    *out_descriptor = descriptor;
+    descriptor = -1;
+    return MOS_OK;
 }
 
 static void set_passphrase(mos_keyring *keyring, const char *passphrase) {
@@ -212,6 +244,9 @@ mos_status mos_keyring_load_sealed(const char *path, const char *passphrase, mos
         result = decode((const uint8_t *)text, size, path, passphrase, out, error);
     }
     mos_secret_free(text, capacity);
+    if (result == MOS_OK) {
+        set_file(*out, path, &status);
+    }
     return result;
 }
 
@@ -266,8 +301,8 @@ static mos_status write_all(int descriptor, const uint8_t *data, size_t size_byt
     return MOS_OK;
 }
 
-// `replace` false: the file must not exist yet, which link() decides, not a look beforehand.
-static mos_status save(const mos_keyring *keyring, const char *path, bool replace, struct mos_error *error) {
+// `replace` false: the file must not exist yet, which link() decides, not a look beforehand. `out_file`: how it looks now.
+static mos_status save(const mos_keyring *keyring, const char *path, bool replace, struct stat *out_file, struct mos_error *error) {
     MOS_CLEANUP_FREE char *tmp = mos_malloc(strlen(path) + 16);
     sprintf(tmp, "%s.XXXXXX", path);
     MOS_CLEANUP_FREE char *copy = mos_strdup(path);
@@ -296,6 +331,9 @@ static mos_status save(const mos_keyring *keyring, const char *path, bool replac
     if (!done || !replace) {
         unlink(tmp);
     }
+    if (done && fstat(descriptor, out_file) != 0) {
+        *out_file = (struct stat){0};
+    }
     if (!done) {
         return errnum == EEXIST ? mos_fail(error, MOS_ALREADY_EXISTS, "there is a keyring at %s already", path)
                                 : mos_fail_errno(error, errnum, "the keyring %s cannot be written", path);
@@ -308,7 +346,8 @@ static mos_status save(const mos_keyring *keyring, const char *path, bool replac
 }
 
 mos_status mos_keyring_save(const mos_keyring *keyring, const char *path, struct mos_error *error) {
-    return save(keyring, path, true, error);
+    struct stat file;
+    return save(keyring, path, true, &file, error);
 }
 
 static void add_version(mos_keyring *keyring, uint32_t number, const char *reference) {
@@ -336,11 +375,13 @@ mos_status mos_keyring_make(const char *path, const char *passphrase, const char
     mos_keyring *keyring = keyring_create(1);
     set_passphrase(keyring, passphrase);
     add_version(keyring, 1, reference);
-    status = save(keyring, path, false, error);
+    struct stat file;
+    status = save(keyring, path, false, &file, error);
     if (status != MOS_OK) {
         mos_keyring_free(keyring);
         return status;
     }
+    set_file(keyring, path, &file);
     *out = keyring;
     return MOS_OK;
 }
@@ -362,10 +403,86 @@ static mos_keyring *copy(const mos_keyring *keyring, size_t more) {
     return next;
 }
 
+static size_t position_of(const mos_keyring *keyring, uint32_t version) {
+    size_t at = 0;
+    while (at < keyring->count && keyring->versions[at].number != version) {
+        at++;
+    }
+    return at;
+}
+
+// The versions at these positions are the same key under the same number.
+static bool same_key(const mos_keyring *ours, size_t our, const mos_keyring *theirs, size_t their) {
+    const char *one = ours->versions[our].reference;
+    const char *other = theirs->versions[their].reference;
+    return ours->versions[our].number == theirs->versions[their].number &&
+           (one || other ? one && other && strcmp(one, other) == 0
+                         : mos_secret_equal(ours->keys[our].bytes, theirs->keys[their].bytes, MOS_KEY_BYTES));
+}
+
+mos_status mos_keyring_reread(const mos_keyring *keyring, uint32_t version, mos_keyring **out, struct mos_error *error) {
+    mos_keyring *now = NULL;
+    if (!keyring->path) {
+        return mos_fail(error, MOS_FAILED_PRECONDITION, "the keyring stands in no file");
+    }
+    mos_status status = mos_keyring_load_sealed(keyring->path, keyring->passphrase, &now, error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    size_t our = position_of(keyring, version);
+    size_t their = position_of(now, version);
+    if (our == keyring->count || their == now->count || !same_key(keyring, our, now, their)) {
+        mos_fail(error, MOS_FAILED_PRECONDITION, "the keyring %s holds version %u of the key no longer%s", keyring->path, version,
+                 their < now->count ? ", but another key under its number" : "");
+        mos_keyring_free(now);
+        return MOS_FAILED_PRECONDITION;
+    }
+    now->service = keyring->service;
+    *out = now;
+    return MOS_OK;
+}
+
+static bool untouched(const mos_keyring *keyring) {
+    struct stat now;
+    const struct stat *then = &keyring->file;
+    return stat(keyring->path, &now) == 0 && now.st_dev == then->st_dev && now.st_ino == then->st_ino && now.st_size == then->st_size &&
+           now.st_mtim.tv_sec == then->st_mtim.tv_sec && now.st_mtim.tv_nsec == then->st_mtim.tv_nsec;
+}
+
+mos_status mos_keyring_still_holds(const mos_keyring *keyring, uint32_t version, struct mos_error *error) {
+    mos_keyring *now = NULL;
+    if (!keyring->path || untouched(keyring)) {
+        return MOS_OK;
+    }
+    mos_status status = mos_keyring_reread(keyring, version, &now, error);
+    mos_keyring_free(now);
+    return status;
+}
+
+// The lock keeps others out; this is for whoever does not know of it, and for a lock that somebody removed.
+static mos_status check_unchanged(const mos_keyring *keyring, const char *path, struct mos_error *error) {
+    mos_keyring *now = NULL;
+    mos_status status = mos_keyring_load_sealed(path, keyring->passphrase, &now, error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    bool same = now->count == keyring->count;
+    for (size_t i = 0; i < keyring->count && same; i++) {
+        same = same_key(keyring, i, now, i) && keyring->versions[i].active == now->versions[i].active;
+    }
+    mos_keyring_free(now);
+    return same ? MOS_OK
+                : mos_fail(error, MOS_FAILED_PRECONDITION,
+                           "the keyring %s was changed by somebody else meanwhile: nothing was written to it", path);
+}
+
 // Writes `next` and puts it in the place of `keyring`. On disk first: a key that nobody can find again must never wrap anything.
 static mos_status replace(mos_keyring *keyring, mos_keyring *next, const char *path, struct mos_error *error) {
-    mos_status status = save(next, path, true, error);
+    struct stat file;
+    mos_status status = check_unchanged(keyring, path, error);
+    status = status == MOS_OK ? save(next, path, true, &file, error) : status;
     if (status == MOS_OK) {
+        set_file(next, path, &file);
         mos_keyring old = *keyring;
         *keyring = *next;
         *next = old;
@@ -374,7 +491,7 @@ static mos_status replace(mos_keyring *keyring, mos_keyring *next, const char *p
     return status;
 }
 
-mos_status mos_keyring_add(mos_keyring *keyring, const char *path, const char *reference, struct mos_error *error) {
+mos_status mos_keyring_add(mos_keyring *keyring, const char *path, const char *reference, uint32_t above, struct mos_error *error) {
     if (keyring->count == MOS_KEYRING_MAX_VERSIONS) {
         return mos_fail(error, MOS_RESOURCE_EXHAUSTED, "the keyring holds %d versions already", MOS_KEYRING_MAX_VERSIONS);
     }
@@ -386,20 +503,13 @@ mos_status mos_keyring_add(mos_keyring *keyring, const char *path, const char *r
     for (size_t i = 0; i < next->count; i++) {
         next->versions[i].active = false;
     }
-    add_version(next, keyring->versions[keyring->count - 1].number + 1, reference);
+    uint32_t last = keyring->versions[keyring->count - 1].number;
+    add_version(next, (last > above ? last : above) + 1, reference);
     return replace(keyring, next, path, error);
 }
 
 mos_status mos_keyring_rotate(mos_keyring *keyring, const char *path, struct mos_error *error) {
-    return mos_keyring_add(keyring, path, NULL, error);
-}
-
-static size_t position_of(const mos_keyring *keyring, uint32_t version) {
-    size_t at = 0;
-    while (at < keyring->count && keyring->versions[at].number != version) {
-        at++;
-    }
-    return at;
+    return mos_keyring_add(keyring, path, NULL, 0, error);
 }
 
 static void remove_at(mos_keyring *keyring, size_t at) {
@@ -449,10 +559,7 @@ mos_status mos_keyring_merge(mos_keyring *keyring, const mos_keyring *other, con
             ++*out_added;
             continue;
         }
-        const char *ours = next->versions[at].reference;
-        bool same = ours || theirs->reference ? ours && theirs->reference && strcmp(ours, theirs->reference) == 0
-                                              : mos_secret_equal(next->keys[at].bytes, other->keys[i].bytes, MOS_KEY_BYTES);
-        if (!same) {
+        if (!same_key(next, at, other, i)) {
             mos_keyring_free(next);
             return mos_fail(error, MOS_ALREADY_EXISTS, "version %u of the copy is another key than the one of this keyring",
                             theirs->number);

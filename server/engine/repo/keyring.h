@@ -20,11 +20,17 @@
 #define MOS_KEYRING_LIMIT_BYTES (1u << 20)
 // No more versions than that in one keyring.
 #define MOS_KEYRING_MAX_VERSIONS 4096
+// Nor a number above that is given or taken over.
+#define MOS_KEYRING_LARGEST_VERSION 1000000
 
 #define MOS_KEY_REFERENCE_BYTES 512
 
-// Immutable but for mos_keyring_rotate, _add and _retire; reading is thread safe.
+// Immutable but for mos_keyring_rotate, _add, _retire and _merge; reading is thread safe.
 typedef struct mos_keyring mos_keyring;
+
+// flock on <path>.lock: whoever changes the keyring holds it from before it is read until it is written. Does not block: MOS_UNAVAILABLE
+// while another process holds it. Closing the descriptor gives it back.
+mos_status mos_keyring_lock(const char *path, int *out_descriptor, struct mos_error *error);
 
 // Whoever can reach the services of remote versions. Both append to `out`; `out` of unwrap is wiped by its caller. They block.
 struct mos_key_service {
@@ -41,6 +47,11 @@ mos_status mos_keyring_load(const char *path, mos_keyring **out, struct mos_erro
 // The same for one that may lie sealed. `passphrase` NULL or "": none. MOS_FAILED_PRECONDITION: it is sealed and there is no passphrase;
 // MOS_PERMISSION_DENIED: that of another one. What is written later is sealed with it.
 mos_status mos_keyring_load_sealed(const char *path, const char *passphrase, mos_keyring **out, struct mos_error *error);
+// The keyring as its file holds it now, with the same passphrase and service: *out is the caller's. MOS_FAILED_PRECONDITION where that no
+// longer holds the version, or holds another key under its number.
+mos_status mos_keyring_reread(const mos_keyring *keyring, uint32_t version, mos_keyring **out, struct mos_error *error);
+// The same without the keyring, and without reading a file that was not touched since.
+mos_status mos_keyring_still_holds(const mos_keyring *keyring, uint32_t version, struct mos_error *error);
 // Whether the file lay open though there is a passphrase.
 bool mos_keyring_should_be_sealed(const mos_keyring *keyring);
 // Writes it as it is, sealed where it should be.
@@ -49,8 +60,10 @@ mos_status mos_keyring_save(const mos_keyring *keyring, const char *path, struct
 mos_status mos_keyring_create(const char *path, mos_keyring **out, struct mos_error *error);
 // The same with passphrase and, for a remote version, its reference (NULL or "": local).
 mos_status mos_keyring_make(const char *path, const char *passphrase, const char *reference, mos_keyring **out, struct mos_error *error);
-// As rotate, with the reference of a remote version.
-mos_status mos_keyring_add(mos_keyring *keyring, const char *path, const char *reference, struct mos_error *error);
+// What follows changes the file: MOS_FAILED_PRECONDITION, and nothing is written, where it is no longer what was read.
+//
+// As rotate, with the reference of a remote version, and a number above `above` too.
+mos_status mos_keyring_add(mos_keyring *keyring, const char *path, const char *reference, uint32_t above, struct mos_error *error);
 // Takes a version out. MOS_NOT_FOUND; MOS_FAILED_PRECONDITION for the active one.
 mos_status mos_keyring_retire(mos_keyring *keyring, const char *path, uint32_t version, struct mos_error *error);
 // Takes over all versions of `other` that this one does not have, decrypt-only. MOS_ALREADY_EXISTS where both have a version that is not

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "unit/test.h"
 
@@ -108,6 +109,19 @@ MOS_TEST(rotation_adds_a_version_and_keeps_the_old) {
     CU_ASSERT_FALSE(mos_secret_equal(mos_keyring_key(loaded, 2), &first, sizeof(first)));
     mos_keyring_free(keyring);
     mos_keyring_free(loaded);
+}
+
+MOS_TEST(one_at_a_time_holds_the_lock) {
+    char path[4200];
+    struct mos_error error = {0};
+    int first = -1, second = -1;
+    snprintf(path, sizeof(path), "%s/keyring", mos_test_directory());
+    MOS_ASSERT_OK(mos_keyring_lock(path, &first, &error), &error);
+    CU_ASSERT_EQUAL(mos_keyring_lock(path, &second, &error), MOS_UNAVAILABLE);
+    CU_ASSERT_EQUAL(close(first), 0);
+    MOS_ASSERT_OK(mos_keyring_lock(path, &second, &error), &error);
+    CU_ASSERT_EQUAL(close(second), 0);
+    CU_ASSERT_EQUAL(mos_keyring_lock("/nowhere/keyring", &second, &error), MOS_NOT_FOUND);
 }
 
 MOS_TEST(a_remote_version_has_a_reference_and_no_key) {
