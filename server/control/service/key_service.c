@@ -195,5 +195,9 @@ ADMIN_HANDLER(import_keys, ImportKeysRequest, ListKeysResponse) {
     if (status == MOS_CORRUPT) {
         return mos_fail_field(error, "content", "content is no escrow copy of keys, or is damaged");
     }
+    if (status == MOS_INVALID_ARGUMENT && !*error->field) {
+        const struct mos_error cause = *error;
+        return mos_fail_field(error, "content", "content cannot be taken over: %s", cause.message);
+    }
     return status == MOS_OK ? make_keys(call, report, response) : status;
 }

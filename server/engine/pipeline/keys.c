@@ -125,10 +125,13 @@ static mos_status look(mos_job *job, mos_repository *repository, bool check, mos
 
 // ---- Escrow ----
 
-static mos_status give_escrow(const mos_keyring *keyring, const char *passphrase, mos_arena *arena, key_report *report,
+static mos_status give_escrow(const mos_repository *repository, const char *passphrase, mos_arena *arena, key_report *report,
                               struct mos_error *error) {
     MOS_CLEANUP_BUFFER struct mos_buffer sealed = {0};
-    mos_status status = mos_keyring_seal(keyring, passphrase, &sealed, error);
+    const mos_keyring *keyring = mos_repository_keyring(repository);
+    uint8_t origin[MOS_HASH_BYTES];
+    bool known = mos_repository_escrow_origin(repository, keyring, origin);
+    mos_status status = mos_keyring_seal(keyring, passphrase, known ? origin : NULL, &sealed, error);
     if (status == MOS_OK) {
         report->escrow.data = mos_arena_memdup(arena, sealed.data, sealed.size_bytes);
         report->escrow.len = sealed.size_bytes;
@@ -136,15 +139,34 @@ static mos_status give_escrow(const mos_keyring *keyring, const char *passphrase
     return status;
 }
 
-static mos_status take_escrow(mos_keyring *keyring, const char *path, const Mosaajii__Engine__V1__EscrowRequest *request,
+// The ids of what `keyring` does not have.
+static void name_new(const mos_keyring *keyring, const mos_keyring *copy, mos_arena *arena, key_report *report) {
+    report->added = mos_arena_array(arena, char *, mos_keyring_count(copy));
+    for (size_t i = 0; i < mos_keyring_count(copy); i++) {
+        uint32_t number = mos_keyring_at(copy, i).number;
+        if (!mos_keyring_has(keyring, number)) {
+            char id[32];
+            mos_keyring_key_id(copy, number, id);
+            report->added[report->n_added++] = mos_arena_strdup(arena, id);
+        }
+    }
+}
+
+static mos_status take_escrow(mos_repository *repository, mos_keyring *keyring, const char *path,
+                              const Mosaajii__Engine__V1__EscrowRequest *request, mos_arena *arena, key_report *report,
                               struct mos_error *error) {
     mos_keyring *copy = NULL;
     size_t added = 0;
     mos_status status = mos_keyring_unseal(request->content.data, request->content.len, request->passphrase, &copy, error);
-    if (status == MOS_OK) {
-        status = mos_keyring_merge(keyring, copy, path, &added, error);
-        mos_keyring_free(copy);
+    if (status != MOS_OK) {
+        return status;
     }
+    status = mos_repository_check_escrow(repository, copy, error);
+    if (status == MOS_OK) {
+        name_new(keyring, copy, arena, report);
+        status = mos_keyring_merge(keyring, copy, path, &added, error);
+    }
+    mos_keyring_free(copy);
     if (status == MOS_OK) {
         mos_log_info("key versions taken over from an escrow copy", MOS_NUMBER("versions", added));
     }
@@ -234,8 +256,9 @@ static mos_status operate(mos_job *job, mos_repository *repository, mos_keyring 
     case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_REWRAP:
         return rewrap(job, repository, report, error);
     case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_ESCROW:
-        status = request->escrow->content.len == 0 ? give_escrow(keyring, request->escrow->passphrase, arena, report, error)
-                                                   : take_escrow(keyring, request->keyring, request->escrow, error);
+        status = request->escrow->content.len == 0
+                     ? give_escrow(repository, request->escrow->passphrase, arena, report, error)
+                     : take_escrow(repository, keyring, request->keyring, request->escrow, arena, report, error);
         break;
     case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_RETIRE_KEY:
         status = mos_repository_retire_key(repository, keyring, request->keyring, request->retire_key->version, error);

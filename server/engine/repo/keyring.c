@@ -17,6 +17,8 @@
 
 #define HEADER "mosaajii-keyring 1\n"
 #define KEY_HEX (2 * MOS_KEY_BYTES)
+#define ORIGIN "origin "
+#define ORIGIN_BYTES (sizeof(ORIGIN) - 1 + 2 * MOS_HASH_BYTES + 1)
 
 struct version {
     uint32_t number;
@@ -36,6 +38,8 @@ struct mos_keyring {
     char *passphrase;
     bool lay_open;
     const struct mos_key_service *service;
+    bool has_origin;
+    uint8_t origin[MOS_HASH_BYTES];
     // NULL: it was never in a file. And how the file looked when it was read or written.
     char *path;
     struct stat file;
@@ -133,11 +137,25 @@ static bool parse_line(const char *line, size_t size_bytes, struct version *vers
     return valid;
 }
 
+// `origin 64 digits`, as a whole line at `text`.
+static bool parse_origin(const char *text, size_t size_bytes, uint8_t out[MOS_HASH_BYTES]) {
+    char digits[2 * MOS_HASH_BYTES + 1];
+    if (size_bytes < ORIGIN_BYTES || memcmp(text, ORIGIN, strlen(ORIGIN)) != 0 || text[ORIGIN_BYTES - 1] != '\n') {
+        return false;
+    }
+    memcpy(digits, text + strlen(ORIGIN), 2 * MOS_HASH_BYTES);
+    digits[2 * MOS_HASH_BYTES] = 0;
+    return mos_hex_decode(digits, out, MOS_HASH_BYTES);
+}
+
 mos_status mos_keyring_parse(const char *text, size_t size_bytes, mos_keyring **out, struct mos_error *error) {
     size_t header = strlen(HEADER);
+    uint8_t origin[MOS_HASH_BYTES];
     if (size_bytes > MOS_KEYRING_LIMIT_BYTES || size_bytes < header || memcmp(text, HEADER, header) != 0) {
         return mos_fail(error, MOS_CORRUPT, "the keyring does not begin with the line 'mosaajii-keyring 1'");
     }
+    bool has_origin = parse_origin(text + header, size_bytes - header, origin);
+    header += has_origin ? ORIGIN_BYTES : 0;
     size_t lines = 0;
     for (size_t i = header; i < size_bytes; i++) {
         lines += text[i] == '\n';
@@ -152,7 +170,7 @@ mos_status mos_keyring_parse(const char *text, size_t size_bytes, mos_keyring **
         const char *end = memchr(line, '\n', (size_t)(text + size_bytes - line));
         struct version *version = &keyring->versions[keyring->count];
         if (!parse_line(line, (size_t)(end - line), version, &keyring->keys[keyring->count]) || version->number <= last) {
-            size_t number = keyring->count + 2;
+            size_t number = keyring->count + 2 + has_origin;
             free(version->reference);
             mos_keyring_free(keyring);
             return mos_fail(error, MOS_CORRUPT, "line %zu of the keyring is not 'version state time key' with a rising version", number);
@@ -165,6 +183,10 @@ mos_status mos_keyring_parse(const char *text, size_t size_bytes, mos_keyring **
     if (active != 1) {
         mos_keyring_free(keyring);
         return mos_fail(error, MOS_CORRUPT, "the keyring has %zu active versions instead of one", active);
+    }
+    keyring->has_origin = has_origin;
+    if (has_origin) {
+        memcpy(keyring->origin, origin, sizeof(origin));
     }
     *out = keyring;
     return MOS_OK;
@@ -250,8 +272,7 @@ mos_status mos_keyring_load_sealed(const char *path, const char *passphrase, mos
     return result;
 }
 
-static void format(const mos_keyring *keyring, struct mos_buffer *buffer) {
-    mos_buffer_append_text(buffer, HEADER);
+static void format_versions(const mos_keyring *keyring, struct mos_buffer *buffer) {
     for (size_t i = 0; i < keyring->count; i++) {
         char created[MOS_TIME_TEXT_BYTES];
         char digits[KEY_HEX + 1];
@@ -264,13 +285,19 @@ static void format(const mos_keyring *keyring, struct mos_buffer *buffer) {
 }
 
 // The text in one piece, so that growing leaves no copies behind. Wipe it with wipe_text.
-static void make_text(const mos_keyring *keyring, struct mos_buffer *text) {
-    size_t size_bytes = strlen(HEADER) + 1;
+static void make_text(const mos_keyring *keyring, const uint8_t *origin, struct mos_buffer *text) {
+    size_t size_bytes = strlen(HEADER) + ORIGIN_BYTES + 1;
     for (size_t i = 0; i < keyring->count; i++) {
         size_bytes += 160 + (keyring->versions[i].reference ? strlen(keyring->versions[i].reference) : 0);
     }
     mos_buffer_reserve(text, size_bytes);
-    format(keyring, text);
+    mos_buffer_append_text(text, HEADER);
+    if (origin) {
+        char digits[2 * MOS_HASH_BYTES + 1];
+        mos_hex_encode(origin, MOS_HASH_BYTES, digits);
+        mos_buffer_printf(text, ORIGIN "%s\n", digits);
+    }
+    format_versions(keyring, text);
 }
 
 static void wipe_text(struct mos_buffer *text) {
@@ -278,10 +305,40 @@ static void wipe_text(struct mos_buffer *text) {
     mos_buffer_free(text);
 }
 
-mos_status mos_keyring_seal(const mos_keyring *keyring, const char *passphrase, struct mos_buffer *out, struct mos_error *error) {
+// What could not be read back must not take the place of what can.
+static mos_status readable_text(const mos_keyring *keyring, const uint8_t *origin, struct mos_buffer *text, struct mos_error *error) {
+    mos_keyring *back = NULL;
+    struct mos_error cause = {0};
+    make_text(keyring, origin, text);
+    if (text->size_bytes + MOS_PASSPHRASE_MORE_BYTES > MOS_KEYRING_LIMIT_BYTES ||
+        mos_keyring_parse((const char *)text->data, text->size_bytes, &back, &cause) != MOS_OK) {
+        return mos_fail(error, MOS_RESOURCE_EXHAUSTED, "a keyring with these versions could not be read back: %s",
+                        *cause.message ? cause.message : "it is larger than 1 MiB");
+    }
+    mos_keyring_free(back);
+    return MOS_OK;
+}
+
+mos_status mos_keyring_text(const mos_keyring *keyring, struct mos_buffer *out, struct mos_error *error) {
+    return readable_text(keyring, keyring->has_origin ? keyring->origin : NULL, out, error);
+}
+
+const uint8_t *mos_keyring_origin(const mos_keyring *keyring) {
+    return keyring->has_origin ? keyring->origin : NULL;
+}
+
+void mos_keyring_digest(const mos_keyring *keyring, uint8_t out_digest[MOS_HASH_BYTES]) {
     struct mos_buffer text = {0};
-    make_text(keyring, &text);
-    mos_status status = mos_passphrase_seal(passphrase, text.data, text.size_bytes, out, error);
+    make_text(keyring, NULL, &text);
+    mos_sha256(text.data, text.size_bytes, out_digest);
+    wipe_text(&text);
+}
+
+mos_status mos_keyring_seal(const mos_keyring *keyring, const char *passphrase, const uint8_t *origin, struct mos_buffer *out,
+                            struct mos_error *error) {
+    struct mos_buffer text = {0};
+    mos_status status = readable_text(keyring, origin, &text, error);
+    status = status == MOS_OK ? mos_passphrase_seal(passphrase, text.data, text.size_bytes, out, error) : status;
     wipe_text(&text);
     return status;
 }
@@ -313,14 +370,12 @@ static mos_status save(const mos_keyring *keyring, const char *path, bool replac
         return mos_fail_errno(error, errno, "the keyring %s cannot be written", path);
     }
     struct mos_buffer text = {0};
-    if (keyring->passphrase) {
-        mos_status status = mos_keyring_seal(keyring, keyring->passphrase, &text, error);
-        if (status != MOS_OK) {
-            unlink(tmp);
-            return status;
-        }
-    } else {
-        make_text(keyring, &text);
+    mos_status status = keyring->passphrase ? mos_keyring_seal(keyring, keyring->passphrase, NULL, &text, error)
+                                            : readable_text(keyring, NULL, &text, error);
+    if (status != MOS_OK) {
+        wipe_text(&text);
+        unlink(tmp);
+        return status;
     }
     bool done = write_all(descriptor, text.data, text.size_bytes) == MOS_OK && fsync(descriptor) == 0;
     wipe_text(&text);
@@ -499,12 +554,17 @@ mos_status mos_keyring_add(mos_keyring *keyring, const char *path, const char *r
     if (status != MOS_OK) {
         return status;
     }
+    uint32_t last = keyring->versions[keyring->count - 1].number;
+    last = last > above ? last : above;
+    if (last >= MOS_KEYRING_LARGEST_VERSION) {
+        return mos_fail(error, MOS_RESOURCE_EXHAUSTED, "no key version can follow version %u: %d is the largest number", last,
+                        MOS_KEYRING_LARGEST_VERSION);
+    }
     mos_keyring *next = copy(keyring, 1);
     for (size_t i = 0; i < next->count; i++) {
         next->versions[i].active = false;
     }
-    uint32_t last = keyring->versions[keyring->count - 1].number;
-    add_version(next, (last > above ? last : above) + 1, reference);
+    add_version(next, last + 1, reference);
     return replace(keyring, next, path, error);
 }
 
@@ -528,6 +588,10 @@ mos_status mos_keyring_retire(mos_keyring *keyring, const char *path, uint32_t v
     if (keyring->versions[at].active) {
         return mos_fail(error, MOS_FAILED_PRECONDITION, "version %u is the active one; rotate the key first", version);
     }
+    if (version > mos_keyring_active_version(keyring) && version <= MOS_KEYRING_LARGEST_VERSION) {
+        return mos_fail(error, MOS_FAILED_PRECONDITION,
+                        "version %u is newer than the active one, and its number would be given again; rotate the key first", version);
+    }
     mos_keyring *next = copy(keyring, 0);
     remove_at(next, at);
     return replace(keyring, next, path, error);
@@ -548,24 +612,58 @@ static void insert(mos_keyring *keyring, const struct version *version, const st
     keyring->count++;
 }
 
-mos_status mos_keyring_merge(mos_keyring *keyring, const mos_keyring *other, const char *path, size_t *out_added, struct mos_error *error) {
-    mos_keyring *next = copy(keyring, other->count);
-    *out_added = 0;
+bool mos_keyring_shares(const mos_keyring *keyring, const mos_keyring *other) {
     for (size_t i = 0; i < other->count; i++) {
-        const struct version *theirs = &other->versions[i];
-        size_t at = position_of(next, theirs->number);
-        if (at == next->count) {
-            insert(next, theirs, &other->keys[i]);
-            ++*out_added;
-            continue;
-        }
-        if (!same_key(next, at, other, i)) {
-            mos_keyring_free(next);
-            return mos_fail(error, MOS_ALREADY_EXISTS, "version %u of the copy is another key than the one of this keyring",
-                            theirs->number);
+        size_t at = position_of(keyring, other->versions[i].number);
+        if (at < keyring->count && !other->versions[i].reference && same_key(keyring, at, other, i)) {
+            return true;
         }
     }
-    return replace(keyring, next, path, error);
+    return false;
+}
+
+static mos_status take_over(mos_keyring *next, const mos_keyring *other, size_t i, size_t *inout_added, struct mos_error *error) {
+    const struct version *theirs = &other->versions[i];
+    size_t at = position_of(next, theirs->number);
+    if (theirs->number > MOS_KEYRING_LARGEST_VERSION) {
+        return mos_fail(error, MOS_INVALID_ARGUMENT, "the copy holds a version %u: allowed is 1 to %d", theirs->number,
+                        MOS_KEYRING_LARGEST_VERSION);
+    }
+    if (at < next->count) {
+        return same_key(next, at, other, i)
+                   ? MOS_OK
+                   : mos_fail(error, MOS_ALREADY_EXISTS, "version %u of the copy is another key than the one of this keyring",
+                              theirs->number);
+    }
+    if (next->count == MOS_KEYRING_MAX_VERSIONS) {
+        return mos_fail(error, MOS_RESOURCE_EXHAUSTED, "with the versions of the copy the keyring would hold more than %d of them",
+                        MOS_KEYRING_MAX_VERSIONS);
+    }
+    insert(next, theirs, &other->keys[i]);
+    ++*inout_added;
+    return MOS_OK;
+}
+
+mos_status mos_keyring_join(const mos_keyring *keyring, const mos_keyring *other, mos_keyring **out, size_t *out_added,
+                            struct mos_error *error) {
+    mos_keyring *next = copy(keyring, other->count);
+    mos_status status = MOS_OK;
+    *out_added = 0;
+    for (size_t i = 0; i < other->count && status == MOS_OK; i++) {
+        status = take_over(next, other, i, out_added, error);
+    }
+    if (status != MOS_OK) {
+        mos_keyring_free(next);
+        return status;
+    }
+    *out = next;
+    return MOS_OK;
+}
+
+mos_status mos_keyring_merge(mos_keyring *keyring, const mos_keyring *other, const char *path, size_t *out_added, struct mos_error *error) {
+    mos_keyring *next = NULL;
+    mos_status status = mos_keyring_join(keyring, other, &next, out_added, error);
+    return status == MOS_OK ? replace(keyring, next, path, error) : status;
 }
 
 uint32_t mos_keyring_active_version(const mos_keyring *keyring) {

@@ -5,7 +5,8 @@
 //     2 active 2026-02-28T12:00:00.000Z aws:alias/backup
 //
 // A version is local, and its key stands in its line, or remote: then the line says which key of which service it is. Exactly one version
-// is active: it wraps new keys. The file is written anew beside the old one, flushed and renamed. It may lie sealed (docs/design/keys.md).
+// is active: it wraps new keys. An escrow copy may say in a line `origin …` before them where it comes from. The file is written anew
+// beside the old one, flushed and renamed. It may lie sealed (docs/design/keys.md).
 #ifndef MOS_ENGINE_REPO_KEYRING_H
 #define MOS_ENGINE_REPO_KEYRING_H
 
@@ -15,6 +16,7 @@
 
 #include "common/buffer.h"
 #include "common/status.h"
+#include "engine/crypto/hash.h"
 #include "engine/crypto/secret.h"
 
 #define MOS_KEYRING_LIMIT_BYTES (1u << 20)
@@ -64,17 +66,30 @@ mos_status mos_keyring_make(const char *path, const char *passphrase, const char
 //
 // As rotate, with the reference of a remote version, and a number above `above` too.
 mos_status mos_keyring_add(mos_keyring *keyring, const char *path, const char *reference, uint32_t above, struct mos_error *error);
-// Takes a version out. MOS_NOT_FOUND; MOS_FAILED_PRECONDITION for the active one.
+// Takes a version out. MOS_NOT_FOUND; MOS_FAILED_PRECONDITION for the active one, and for one above it, whose number would be given again.
 mos_status mos_keyring_retire(mos_keyring *keyring, const char *path, uint32_t version, struct mos_error *error);
 // Takes over all versions of `other` that this one does not have, decrypt-only. MOS_ALREADY_EXISTS where both have a version that is not
-// the same key. *out_added: how many.
+// the same key; MOS_INVALID_ARGUMENT for a number that is too large; MOS_RESOURCE_EXHAUSTED for more than a keyring may hold. *out_added:
+// how many. Whether `other` belongs here is for the caller to know.
 mos_status mos_keyring_merge(mos_keyring *keyring, const mos_keyring *other, const char *path, size_t *out_added, struct mos_error *error);
-// An escrow copy, appended to `out`: all that the file holds, sealed with this passphrase. And back; MOS_PERMISSION_DENIED, MOS_CORRUPT.
-mos_status mos_keyring_seal(const mos_keyring *keyring, const char *passphrase, struct mos_buffer *out, struct mos_error *error);
+// The same without any file: a new keyring, the caller's.
+mos_status mos_keyring_join(const mos_keyring *keyring, const mos_keyring *other, mos_keyring **out, size_t *out_added,
+                            struct mos_error *error);
+// Both hold the same key under the same number, each in itself.
+bool mos_keyring_shares(const mos_keyring *keyring, const mos_keyring *other);
+// An escrow copy, appended to `out`: all that the file holds, sealed with this passphrase. `origin` (MOS_HASH_BYTES; NULL: none) says where
+// it comes from. And back; MOS_PERMISSION_DENIED, MOS_CORRUPT.
+mos_status mos_keyring_seal(const mos_keyring *keyring, const char *passphrase, const uint8_t *origin, struct mos_buffer *out,
+                            struct mos_error *error);
+// Borrowed; NULL: it says nothing of where it comes from.
+const uint8_t *mos_keyring_origin(const mos_keyring *keyring);
+// SHA-256 of its versions, keys included.
+void mos_keyring_digest(const mos_keyring *keyring, uint8_t out_digest[MOS_HASH_BYTES]);
 mos_status mos_keyring_unseal(const uint8_t *data, size_t size_bytes, const char *passphrase, mos_keyring **out, struct mos_error *error);
 // Adds a new active version, makes the others decrypt-only, and writes the file.
 mos_status mos_keyring_rotate(mos_keyring *keyring, const char *path, struct mos_error *error);
-// The text form alone, for mos_keyring_load and the fuzzer.
+// The text form alone, for mos_keyring_load and the fuzzer. What is written is read back first: text is appended, to be wiped.
+mos_status mos_keyring_text(const mos_keyring *keyring, struct mos_buffer *out, struct mos_error *error);
 mos_status mos_keyring_parse(const char *text, size_t size_bytes, mos_keyring **out, struct mos_error *error);
 void mos_keyring_free(mos_keyring *keyring);
 

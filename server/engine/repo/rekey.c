@@ -321,3 +321,49 @@ mos_status mos_repository_retire_key(mos_repository *repository, mos_keyring *ke
     }
     return status == MOS_OK ? mos_keyring_retire(keyring, keyring_path, version, error) : status;
 }
+
+// ---- Escrow ----
+
+bool mos_repository_escrow_origin(const mos_repository *repository, const mos_keyring *copy, uint8_t out_origin[MOS_HASH_BYTES]) {
+    uint8_t digest[MOS_HASH_BYTES];
+    if (!repository->keys) {
+        return false;
+    }
+    mos_keyring_digest(copy, digest);
+    mos_hmac(&repository->keys->escrow, digest, sizeof(digest), out_origin);
+    return true;
+}
+
+// One of the wrapped keys opens with the keyring alone.
+static bool opens_any(mos_repository *repository, const mos_keyring *keyring) {
+    struct mos_names owners = {0};
+    bool opens = false;
+    if (list_owners(repository, &owners, NULL) == MOS_OK) {
+        for (size_t i = 0; i < owners.count && !opens; i++) {
+            MOS_CLEANUP_KEY struct mos_key key;
+            uint32_t version;
+            char folder[MOS_OBJECT_NAME_BYTES];
+            struct mos_key_binding binding = binding_of(repository, owners.names[i]);
+            folder_of(owners.names[i], folder);
+            opens = is_owner(owners.names[i]) && mos_key_load(repository->root, folder, keyring, &binding, &key, &version, NULL) == MOS_OK;
+        }
+    }
+    mos_names_free(&owners);
+    return opens;
+}
+
+mos_status mos_repository_check_escrow(mos_repository *repository, mos_keyring *copy, struct mos_error *error) {
+    uint8_t origin[MOS_HASH_BYTES];
+    const uint8_t *said = mos_keyring_origin(copy);
+    if (said && mos_repository_escrow_origin(repository, copy, origin)) {
+        return mos_secret_equal(said, origin, sizeof(origin))
+                   ? MOS_OK
+                   : mos_fail(error, MOS_INVALID_ARGUMENT, "the copy holds the keys of another installation");
+    }
+    mos_keyring_set_service(copy, mos_keyring_service(repository->keyring));
+    return mos_keyring_shares(repository->keyring, copy) || opens_any(repository, copy)
+               ? MOS_OK
+               : mos_fail(error, MOS_INVALID_ARGUMENT,
+                          "the copy says nothing of where it comes from, shares no key with this keyring, and opens nothing here: it is "
+                          "taken for the keys of another installation");
+}

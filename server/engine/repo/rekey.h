@@ -10,6 +10,12 @@ mos_status mos_repository_lock_keys(const mos_repository *repository, int *out_d
 // The highest number that any wrapped key stands under, up to `most`; 0: none.
 mos_status mos_repository_highest_key(mos_repository *repository, uint32_t most, uint32_t *out, struct mos_error *error);
 
+// Says of an escrow copy where it comes from: the secret of this repository over the copy's digest. false: the secret is lost.
+bool mos_repository_escrow_origin(const mos_repository *repository, const mos_keyring *copy, uint8_t out_origin[MOS_HASH_BYTES]);
+// Whether an escrow copy belongs here: its origin says so, or, where it has none, it shares a key with the keyring or opens something in
+// the repository. MOS_INVALID_ARGUMENT: it does not.
+mos_status mos_repository_check_escrow(mos_repository *repository, mos_keyring *copy, struct mos_error *error);
+
 // What a rewrapping tells as it goes on.
 struct mos_rewrap_progress {
     // This backup's key, or the repository secret ("repository"), is now under the active version: it was made so just now, or it was

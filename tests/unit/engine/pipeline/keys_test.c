@@ -130,7 +130,7 @@ static void together(const char *passphrase, int rounds) {
     MOS_ASSERT_OK(make_backup(&fixture, ID_A, 0, 5, &record, &error), &error);
     MOS_ASSERT_OK(make_backup(&fixture, ID_B, 100, 5, &record, &error), &error);
     MOS_ASSERT_OK(mos_keyring_rotate(fixture.keyring, fixture.keyring_path, &error), &error);
-    MOS_ASSERT_OK(mos_keyring_seal(fixture.keyring, ESCROW_PASSPHRASE, &escrow, &error), &error);
+    MOS_ASSERT_OK(mos_keyring_seal(fixture.keyring, ESCROW_PASSPHRASE, NULL, &escrow, &error), &error);
     size_t rotated = 0;
     for (int round = 0; round < rounds; round++) {
         mos_status became[ACTS];
@@ -163,4 +163,53 @@ MOS_TEST(many_changes_of_an_open_keyring_at_the_same_time) {
 
 MOS_TEST(many_changes_of_a_sealed_keyring_at_the_same_time) {
     together(PASSPHRASE, 2);
+}
+
+// ---- Escrow copies of others ----
+
+static mos_status import(struct fixture *fixture, const mos_keyring *copy, const uint8_t *origin) {
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    MOS_CLEANUP_BUFFER struct mos_buffer escrow = {0};
+    struct mos_error error = {0};
+    Mosaajii__Engine__V1__Result result;
+    MOS_ASSERT_OK(mos_keyring_seal(copy, ESCROW_PASSPHRASE, origin, &escrow, &error), &error);
+    mos_status status = act(fixture, "", IMPORT, &escrow, arena, &result);
+    if (status == MOS_OK) {
+        CU_ASSERT_EQUAL(result.keys->n_added, 1);
+        CU_ASSERT_STRING_EQUAL(result.keys->added[0], "local/1");
+    }
+    return status;
+}
+
+MOS_TEST(keys_of_another_installation_are_refused) {
+    struct fixture fixture;
+    struct mos_error error = {0};
+    struct mos_record record;
+    mos_keyring *own = NULL, *other = NULL;
+    uint8_t origin[MOS_HASH_BYTES];
+    char aside[4400];
+    MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
+    Mosaajii__Engine__V1__Result result;
+    fixture_open(&fixture);
+    MOS_ASSERT_OK(make_backup(&fixture, ID_A, 0, 5, &record, &error), &error);
+    MOS_ASSERT_OK(mos_keyring_load(fixture.keyring_path, &own, &error), &error);
+    CU_ASSERT(mos_repository_escrow_origin(fixture.repository, own, origin));
+    CU_ASSERT_EQUAL(act(&fixture, "", ROTATE, NULL, arena, &result), MOS_OK);
+    snprintf(aside, sizeof(aside), "%s.other", fixture.keyring_path);
+    MOS_ASSERT_OK(mos_keyring_create(aside, &other, &error), &error);
+    // Version 1 is free here; so it would stand as local/1.
+    CU_ASSERT_EQUAL(act(&fixture, "", REWRAP, NULL, arena, &result), MOS_OK);
+    mos_keyring_free(fixture.keyring);
+    MOS_ASSERT_OK(mos_keyring_load(fixture.keyring_path, &fixture.keyring, &error), &error);
+    MOS_ASSERT_OK(mos_keyring_retire(fixture.keyring, fixture.keyring_path, 1, &error), &error);
+    CU_ASSERT_EQUAL(import(&fixture, other, NULL), MOS_INVALID_ARGUMENT);
+    // Not with a word about its origin that was made for another copy either.
+    CU_ASSERT_EQUAL(import(&fixture, other, origin), MOS_INVALID_ARGUMENT);
+    // One without any that opens nothing any more might be anybody's.
+    CU_ASSERT_EQUAL(import(&fixture, own, NULL), MOS_INVALID_ARGUMENT);
+    CU_ASSERT_EQUAL(import(&fixture, own, origin), MOS_OK);
+    CU_ASSERT(good_backup(&fixture, "", ID_A, 0));
+    mos_keyring_free(own);
+    mos_keyring_free(other);
+    fixture_close(&fixture);
 }
