@@ -114,6 +114,19 @@ int mos_key_export(struct mos_cli *cli) {
     return MOS_EXIT_DONE;
 }
 
+static void show_import(struct mos_cli *cli, const API(ListKeysResponse) * response) {
+    const char *holds = mos_cli_plural(cli, (int64_t)response->n_keys, "key version", "key versions");
+    if (response->n_added == 0) {
+        printf("Nothing was added: the keyring had all versions of the copy. It holds %s.\n", holds);
+        return;
+    }
+    printf("Added %s: ", mos_cli_plural(cli, (int64_t)response->n_added, "key version", "key versions"));
+    for (size_t i = 0; i < response->n_added; i++) {
+        printf("%s%s", i ? ", " : "", mos_terminal_escape(cli->arena, response->added[i]));
+    }
+    printf(". The keyring holds %s.\n", holds);
+}
+
 int mos_key_import(struct mos_cli *cli) {
     struct mos_error error = {0};
     struct mos_rpc_call_options options = mos_cli_patient(cli);
@@ -139,7 +152,7 @@ int mos_key_import(struct mos_cli *cli) {
     if (cli->json) {
         mos_cli_print_json_list((const ProtobufCMessage *const *)(const void *)response->keys, response->n_keys);
     } else {
-        printf("The keyring holds %s.\n", mos_cli_plural(cli, (int64_t)response->n_keys, "key version", "key versions"));
+        show_import(cli, response);
     }
     return MOS_EXIT_DONE;
 }

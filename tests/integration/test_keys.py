@@ -188,7 +188,12 @@ def test_escrow_opens_everything_when_the_home_is_lost(start, source, tmp_path):
     # A version that was retired too early comes back.
     rotate(client)
     retire(client, "local/2")
-    server.cli("key", "import", str(escrow), "--passphrase-file", str(tmp_path / "passphrase"))
+    held = len(keys(client))
+    told = server.cli("key", "import", str(escrow), "--passphrase-file", str(tmp_path / "passphrase")).stdout
+    assert told == f"Added 1 key version: local/2. The keyring holds {held + 1} key versions.\n"
+    told = server.cli("key", "import", str(escrow), "--passphrase-file", str(tmp_path / "passphrase")).stdout
+    assert told.startswith("Nothing was added") and f"holds {held + 1} key versions" in told
+    assert [entry.details["added"] for entry in actions(client, "Keys.Import")] == ["none", "local/2"]
     assert [key.id for key in keys(client)] == ["local/3", "local/2"] or [key.id for key in keys(client)] == ["local/3", "local/2", "local/1"]
     server.cli("key", "export", str(tmp_path / "again"), "--passphrase-file", str(tmp_path / "passphrase"))
     server.stop()
@@ -199,6 +204,23 @@ def test_escrow_opens_everything_when_the_home_is_lost(start, source, tmp_path):
     assert engine(*arguments, "--target", tmp_path / "none", check=None).returncode != 0
     engine(*arguments, "--target", tmp_path / "out", **settings)
     assert digest(f"{tmp_path}/out{source}") == digest(source)
+
+
+def test_a_copy_of_another_installation_is_refused(start, source):
+    other = start("other")
+    client = other.client()
+    foreign = client.call(client.admin.ExportKeys, admin.ExportKeysRequest(passphrase="a passphrase of some length")).content
+    other.stop()
+    server = start(BACKUP_FILES_PATHS=source)
+    client = server.client()
+    backup = client.backup("FILES")
+    rotate(client)
+    retire(client, "local/1")
+    # Its version 1 is a number that is free here, and another key.
+    request = admin.ImportKeysRequest(passphrase="a passphrase of some length", content=foreign)
+    code, message, fields = refused(client.call, client.admin.ImportKeys, request)
+    assert code == "INVALID_ARGUMENT" and fields == ["content"] and "another installation" in message
+    assert [key.id for key in keys(client)] == ["local/2"] and client.verify(backup.id).valid
 
 
 def test_a_keyring_is_sealed_once_there_is_a_passphrase(start, source, tmp_path):

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/buffer.h"
 #include "common/clock.h"
 #include "control/service/internal.h"
 
@@ -181,6 +182,19 @@ ADMIN_HANDLER(export_keys, ExportKeysRequest, KeyEscrow) {
     return status;
 }
 
+// Beside the call's own entry, which knows only what was asked for.
+static void tell_import(struct mos_call *call, const key_report *report) {
+    struct mos_services *services = mos_call_user(call);
+    MOS_CLEANUP_BUFFER struct mos_buffer ids = MOS_BUFFER_INIT(0);
+    for (size_t i = 0; i < report->n_added; i++) {
+        mos_buffer_printf(&ids, "%s%s", i ? ", " : "", report->added[i]);
+    }
+    const struct mos_audit_detail details[] = {{"added", report->n_added ? mos_buffer_text(&ids) : "none"},
+                                               {"createdBy", mos_call_caller_name(call)},
+                                               {"requestId", mos_call_request_id(call)}};
+    mos_trail_note(services->trail, "Keys.Import", "", MOS_OK, details, sizeof(details) / sizeof(details[0]));
+}
+
 ADMIN_HANDLER(import_keys, ImportKeysRequest, ListKeysResponse) {
     const key_report *report;
     struct mos_error *error = mos_call_error(call);
@@ -199,5 +213,11 @@ ADMIN_HANDLER(import_keys, ImportKeysRequest, ListKeysResponse) {
         const struct mos_error cause = *error;
         return mos_fail_field(error, "content", "content cannot be taken over: %s", cause.message);
     }
-    return status == MOS_OK ? make_keys(call, report, response) : status;
+    if (status == MOS_OK) {
+        tell_import(call, report);
+        response->added = report->added;
+        response->n_added = report->n_added;
+        status = make_keys(call, report, response);
+    }
+    return status;
 }
