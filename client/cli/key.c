@@ -114,7 +114,7 @@ int mos_key_export(struct mos_cli *cli) {
     return MOS_EXIT_DONE;
 }
 
-static void show_import(struct mos_cli *cli, const API(ListKeysResponse) * response) {
+static void show_import(struct mos_cli *cli, const API(ImportKeysResponse) * response) {
     const char *holds = mos_cli_plural(cli, (int64_t)response->n_keys, "key version", "key versions");
     if (response->n_added == 0) {
         printf("Nothing was added: the keyring had all versions of the copy. It holds %s.\n", holds);
@@ -133,7 +133,7 @@ int mos_key_import(struct mos_cli *cli) {
     char passphrase[LONGEST_PASSPHRASE + 2] = "";
     const char *path = cli->arguments.words[0];
     API(ImportKeysRequest) request = API_INIT(IMPORT_KEYS_REQUEST);
-    API(ListKeysResponse) * response;
+    API(ImportKeysResponse) * response;
     MOS_CLEANUP_FREE uint8_t *content = mos_malloc(LARGEST_ESCROW);
     FILE *file = fopen(path, "re");
     mos_status status = file ? read_passphrase(cli, passphrase, &error) : mos_fail_errno(&error, errno, "%s cannot be read", path);
