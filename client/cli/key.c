@@ -114,13 +114,26 @@ int mos_key_export(struct mos_cli *cli) {
     return MOS_EXIT_DONE;
 }
 
+static void show_import(struct mos_cli *cli, const API(ImportKeysResponse) * response) {
+    const char *holds = mos_cli_plural(cli, (int64_t)response->n_keys, "key version", "key versions");
+    if (response->n_added == 0) {
+        printf("Nothing was added: the keyring had all versions of the copy. It holds %s.\n", holds);
+        return;
+    }
+    printf("Added %s: ", mos_cli_plural(cli, (int64_t)response->n_added, "key version", "key versions"));
+    for (size_t i = 0; i < response->n_added; i++) {
+        printf("%s%s", i ? ", " : "", mos_terminal_escape(cli->arena, response->added[i]));
+    }
+    printf(". The keyring holds %s.\n", holds);
+}
+
 int mos_key_import(struct mos_cli *cli) {
     struct mos_error error = {0};
     struct mos_rpc_call_options options = mos_cli_patient(cli);
     char passphrase[LONGEST_PASSPHRASE + 2] = "";
     const char *path = cli->arguments.words[0];
     API(ImportKeysRequest) request = API_INIT(IMPORT_KEYS_REQUEST);
-    API(ListKeysResponse) * response;
+    API(ImportKeysResponse) * response;
     MOS_CLEANUP_FREE uint8_t *content = mos_malloc(LARGEST_ESCROW);
     FILE *file = fopen(path, "re");
     mos_status status = file ? read_passphrase(cli, passphrase, &error) : mos_fail_errno(&error, errno, "%s cannot be read", path);
@@ -139,7 +152,7 @@ int mos_key_import(struct mos_cli *cli) {
     if (cli->json) {
         mos_cli_print_json_list((const ProtobufCMessage *const *)(const void *)response->keys, response->n_keys);
     } else {
-        printf("The keyring holds %s.\n", mos_cli_plural(cli, (int64_t)response->n_keys, "key version", "key versions"));
+        show_import(cli, response);
     }
     return MOS_EXIT_DONE;
 }

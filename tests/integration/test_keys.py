@@ -1,7 +1,9 @@
 """Keys: rotation, escrow, sealed keyring, retirement, readiness."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 
+import grpc
 import pytest
 
 from support.api import admin, pb, refused
@@ -97,6 +99,44 @@ def test_a_version_that_is_needed_does_not_retire(start, source):
     assert client.verify(backup.id).valid
 
 
+@pytest.mark.parametrize("passphrase", [None, "correct horse battery"], ids=["open", "sealed"])
+def test_many_changes_at_the_same_time(start, source, passphrase):
+    server = start(BACKUP_FILES_PATHS=source, MOSAAJII_MAX_JOBS=4, MOSAAJII_KEYRING_PASSPHRASE=passphrase)
+    client = server.client()
+    backups = [client.backup("FILES") for _ in range(3)]
+    escrow = client.call(client.admin.ExportKeys, admin.ExportKeysRequest(passphrase="a passphrase of some length")).content
+
+    def change(number):
+        mine = server.client()
+        try:
+            if number % 3 == 2:
+                request = admin.ImportKeysRequest(passphrase="a passphrase of some length", content=escrow)
+                return mine.call(mine.admin.ImportKeys, request) and None
+            return mine.call(mine.admin.RotateKey, admin.RotateKeyRequest())
+        except grpc.RpcError as error:
+            # Whoever does not get its turn is told so, and has changed nothing.
+            assert error.code().name == "FAILED_PRECONDITION", error
+            return None
+
+    with ThreadPoolExecutor(9) as pool:
+        answers = [answer for answer in pool.map(change, range(9)) if answer]
+    assert answers
+    for answer in answers:
+        assert client.finish(answer.job).status == pb.Job.SUCCEEDED
+    promised = sorted(answer.key.version for answer in answers)
+    assert promised == list(range(2, 2 + len(answers)))
+    assert sorted(key.version for key in keys(client)) == [1, *promised]
+    server.restart()
+    client = server.client()
+    for number, backup in enumerate(backups):
+        assert client.get(backup.id).key_id == f"local/{promised[-1]}"
+        client.restore(backup.id, server.restore_root / str(number))
+        assert digest(f"{server.restore_root}/{number}{source}") == digest(source)
+    for version in [1, *promised[:-1]]:
+        retire(client, f"local/{version}")
+    assert client.verify(client.backup("FILES").id).valid and all(client.verify(backup.id).valid for backup in backups)
+
+
 def test_killed_in_the_middle_and_resumed(start, source):
     count = 1000 if FULL else 60
     server = start(BACKUP_FILES_PATHS=source, MOSAAJII_MAX_JOBS=3)
@@ -148,7 +188,12 @@ def test_escrow_opens_everything_when_the_home_is_lost(start, source, tmp_path):
     # A version that was retired too early comes back.
     rotate(client)
     retire(client, "local/2")
-    server.cli("key", "import", str(escrow), "--passphrase-file", str(tmp_path / "passphrase"))
+    held = len(keys(client))
+    told = server.cli("key", "import", str(escrow), "--passphrase-file", str(tmp_path / "passphrase")).stdout
+    assert told == f"Added 1 key version: local/2. The keyring holds {held + 1} key versions.\n"
+    told = server.cli("key", "import", str(escrow), "--passphrase-file", str(tmp_path / "passphrase")).stdout
+    assert told.startswith("Nothing was added") and f"holds {held + 1} key versions" in told
+    assert [entry.details["added"] for entry in actions(client, "Keys.Import")] == ["none", "local/2"]
     assert [key.id for key in keys(client)] == ["local/3", "local/2"] or [key.id for key in keys(client)] == ["local/3", "local/2", "local/1"]
     server.cli("key", "export", str(tmp_path / "again"), "--passphrase-file", str(tmp_path / "passphrase"))
     server.stop()
@@ -159,6 +204,23 @@ def test_escrow_opens_everything_when_the_home_is_lost(start, source, tmp_path):
     assert engine(*arguments, "--target", tmp_path / "none", check=None).returncode != 0
     engine(*arguments, "--target", tmp_path / "out", **settings)
     assert digest(f"{tmp_path}/out{source}") == digest(source)
+
+
+def test_a_copy_of_another_installation_is_refused(start, source):
+    other = start("other")
+    client = other.client()
+    foreign = client.call(client.admin.ExportKeys, admin.ExportKeysRequest(passphrase="a passphrase of some length")).content
+    other.stop()
+    server = start(BACKUP_FILES_PATHS=source)
+    client = server.client()
+    backup = client.backup("FILES")
+    rotate(client)
+    retire(client, "local/1")
+    # Its version 1 is a number that is free here, and another key.
+    request = admin.ImportKeysRequest(passphrase="a passphrase of some length", content=foreign)
+    code, message, fields = refused(client.call, client.admin.ImportKeys, request)
+    assert code == "INVALID_ARGUMENT" and fields == ["content"] and "another installation" in message
+    assert [key.id for key in keys(client)] == ["local/2"] and client.verify(backup.id).valid
 
 
 def test_a_keyring_is_sealed_once_there_is_a_passphrase(start, source, tmp_path):

@@ -159,10 +159,40 @@ mos_status mos_queue_init(mos_queue *queue, mos_arena *arena, const Mosaajii__En
     return status;
 }
 
+static bool changes_keys(const engine_request *request) {
+    return request->operation_case == MOSAAJII__ENGINE__V1__REQUEST__OPERATION_ROTATE_KEY ||
+           request->operation_case == MOSAAJII__ENGINE__V1__REQUEST__OPERATION_RETIRE_KEY ||
+           (request->operation_case == MOSAAJII__ENGINE__V1__REQUEST__OPERATION_ESCROW && request->escrow->content.len > 0);
+}
+
+// One after another, before they take one of the turns that others wait for too.
+static void begin_change(mos_queue *queue) {
+    pthread_mutex_lock(&queue->mutex);
+    while (queue->keys_changing) {
+        pthread_cond_wait(&queue->keys_free, &queue->mutex);
+    }
+    queue->keys_changing = true;
+    pthread_mutex_unlock(&queue->mutex);
+}
+
+static void end_change(mos_queue *queue) {
+    pthread_mutex_lock(&queue->mutex);
+    queue->keys_changing = false;
+    pthread_cond_signal(&queue->keys_free);
+    pthread_mutex_unlock(&queue->mutex);
+}
+
 mos_status mos_queue_keys(mos_queue *queue, const engine_request *request, mos_arena *arena, const Mosaajii__Engine__V1__KeyReport **out,
                           struct mos_error *error) {
     const engine_result *result;
+    bool changes = changes_keys(request);
+    if (changes) {
+        begin_change(queue);
+    }
     mos_status status = ask(queue, request, -1, arena, NULL, NULL, &result, error);
+    if (changes) {
+        end_change(queue);
+    }
     if (status == MOS_OK && result->result_case != MOSAAJII__ENGINE__V1__RESULT__RESULT_KEYS) {
         status = mos_fail(error, MOS_INTERNAL, "the engine does not say which keys there are");
     }

@@ -98,11 +98,22 @@ void mos_queue_forget(mos_queue *queue, struct mos_entry *entry) {
 
 // ---- Workers ----
 
-// The first that waits. With the mutex held.
+// Keys are rewrapped by one job at a time: another would hold up a worker until it ends. With the mutex held.
+static bool is_held_back(const mos_queue *queue, const struct mos_entry *entry) {
+    for (const struct mos_entry *other = queue->entries; other && entry->kind == MOS_JOB_KEY_REWRAP; other = other->next) {
+        if (other->taken && other->kind == MOS_JOB_KEY_REWRAP) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// The first that waits and may run. With the mutex held.
 static struct mos_entry *take_waiting(mos_queue *queue) {
     for (struct mos_entry *entry = queue->entries; entry; entry = entry->next) {
-        if (entry->waiting) {
+        if (entry->waiting && !is_held_back(queue, entry)) {
             entry->waiting = false;
+            entry->taken = true;
             queue->waiting_count--;
             entry->references++;
             return entry;
@@ -147,6 +158,7 @@ mos_queue *mos_queue_create(mos_catalog *catalog, const struct mos_engine *engin
     pthread_mutex_init(&queue->mutex, NULL);
     pthread_cond_init(&queue->work, NULL);
     pthread_cond_init(&queue->inquiry_free, NULL);
+    pthread_cond_init(&queue->keys_free, NULL);
     return queue;
 }
 
@@ -245,6 +257,7 @@ void mos_queue_destroy(mos_queue *queue) {
     pthread_mutex_destroy(&queue->mutex);
     pthread_cond_destroy(&queue->work);
     pthread_cond_destroy(&queue->inquiry_free);
+    pthread_cond_destroy(&queue->keys_free);
     free(queue);
 }
 

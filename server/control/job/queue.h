@@ -98,7 +98,7 @@ mos_status mos_queue_restore(mos_queue *queue, const struct mos_restore_order *o
 mos_status mos_queue_delete(mos_queue *queue, const char *backup_id, const char *created_by, char out_job_id[MOS_ID_TEXT_BYTES],
                             struct mos_error *error);
 
-// Wraps every backup's key under the active version, in the background.
+// Wraps every backup's key under the active version, in the background; one such job runs at a time, and others wait for their turn.
 mos_status mos_queue_rewrap(mos_queue *queue, const char *created_by, char out_job_id[MOS_ID_TEXT_BYTES], struct mos_error *error);
 // Work on the whole repository, one of its kind at a time: MOS_FAILED_PRECONDITION while another is waiting or running.
 // What nobody needs and is younger than the grace time stays for a backup that was broken off.
@@ -134,7 +134,8 @@ mos_status mos_queue_read_file(mos_queue *queue, const Mosaajii__Engine__V1__Rea
                                void *context, struct mos_error *error);
 // Makes the repository and the keyring where they do not exist. The answer lives in the arena.
 mos_status mos_queue_init(mos_queue *queue, mos_arena *arena, const Mosaajii__Engine__V1__Repository **out, struct mos_error *error);
-// A conversation about keys: the request holds one of its operations. The answer lives in the arena.
+// A conversation about keys: the request holds one of its operations. Those that change keys come one after another, and where they find a
+// rewrapping at work they fail after a while: MOS_FAILED_PRECONDITION. The answer lives in the arena.
 mos_status mos_queue_keys(mos_queue *queue, const Mosaajii__Engine__V1__Request *request, mos_arena *arena,
                           const Mosaajii__Engine__V1__KeyReport **out, struct mos_error *error);
 // The objects that backups need elsewhere (no ids: all backups), to `each`, whose false stops early; a backup with many of them comes in

@@ -19,6 +19,8 @@ struct mos_entry {
     size_t request_bytes;
     // All below under the queue's mutex, but `process` under `process_mutex` too.
     bool waiting;
+    // A worker has it.
+    bool taken;
     // Asked for by somebody, and by the end of the server.
     bool cancelled;
     bool stopped;
@@ -53,6 +55,9 @@ struct mos_queue {
     pthread_cond_t inquiry_free;
     int inquiries;
     int readings;
+    // One that changes keys is under way.
+    pthread_cond_t keys_free;
+    bool keys_changing;
 };
 
 // A new entry with the request packed; one reference, not yet in the queue.

@@ -148,7 +148,7 @@ ADMIN_HANDLER(list_keys, ListKeysRequest, ListKeysResponse);
 ADMIN_HANDLER(rotate_key, RotateKeyRequest, RotateKeyResponse);
 ADMIN_HANDLER(retire_key, RetireKeyRequest, KeyVersion);
 ADMIN_HANDLER(export_keys, ExportKeysRequest, KeyEscrow);
-ADMIN_HANDLER(import_keys, ImportKeysRequest, ListKeysResponse);
+ADMIN_HANDLER(import_keys, ImportKeysRequest, ImportKeysResponse);
 ADMIN_HANDLER(create_token, CreateTokenRequest, CreateTokenResponse);
 ADMIN_HANDLER(list_tokens, ListTokensRequest, ListTokensResponse);
 ADMIN_HANDLER(revoke_token, RevokeTokenRequest, Token);

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/buffer.h"
 #include "common/clock.h"
 #include "control/service/internal.h"
 
@@ -30,16 +31,17 @@ static mos_status count_backups(struct mos_services *services, Mosaajii__Backup_
 }
 
 // Newest first.
-static mos_status make_keys(struct mos_call *call, const key_report *report, Mosaajii__Backup__V1__ListKeysResponse *out) {
+static mos_status make_keys(struct mos_call *call, const key_report *report, Mosaajii__Backup__V1__KeyVersion ***out_keys,
+                            size_t *out_count) {
     mos_arena *arena = mos_call_arena(call);
     Mosaajii__Backup__V1__KeyVersion *keys = mos_arena_array(arena, Mosaajii__Backup__V1__KeyVersion, report->n_keys);
-    out->keys = mos_arena_array(arena, Mosaajii__Backup__V1__KeyVersion *, report->n_keys);
-    mos_status status = keys && out->keys ? MOS_OK : mos_fail_memory(call);
+    *out_keys = mos_arena_array(arena, Mosaajii__Backup__V1__KeyVersion *, report->n_keys);
+    mos_status status = keys && *out_keys ? MOS_OK : mos_fail_memory(call);
     for (size_t i = report->n_keys; i-- > 0 && status == MOS_OK;) {
-        Mosaajii__Backup__V1__KeyVersion *key = &keys[out->n_keys];
+        Mosaajii__Backup__V1__KeyVersion *key = &keys[*out_count];
         status = make_key(arena, report->keys[i], key) ? MOS_OK : mos_fail_memory(call);
         status = status == MOS_OK ? count_backups(mos_call_user(call), key, mos_call_error(call)) : status;
-        out->keys[out->n_keys++] = key;
+        (*out_keys)[(*out_count)++] = key;
     }
     return status;
 }
@@ -57,7 +59,7 @@ ADMIN_HANDLER(list_keys, ListKeysRequest, ListKeysResponse) {
     (void)request;
     const key_report *report;
     mos_status status = look(call, &report);
-    return status == MOS_OK ? make_keys(call, report, response) : status;
+    return status == MOS_OK ? make_keys(call, report, &response->keys, &response->n_keys) : status;
 }
 
 // ---- Rotation ----
@@ -184,7 +186,20 @@ ADMIN_HANDLER(export_keys, ExportKeysRequest, KeyEscrow) {
     return status;
 }
 
-ADMIN_HANDLER(import_keys, ImportKeysRequest, ListKeysResponse) {
+// Beside the call's own entry, which knows only what was asked for.
+static void tell_import(struct mos_call *call, const key_report *report) {
+    struct mos_services *services = mos_call_user(call);
+    MOS_CLEANUP_BUFFER struct mos_buffer ids = MOS_BUFFER_INIT(0);
+    for (size_t i = 0; i < report->n_added; i++) {
+        mos_buffer_printf(&ids, "%s%s", i ? ", " : "", report->added[i]);
+    }
+    const struct mos_audit_detail details[] = {{"added", report->n_added ? mos_buffer_text(&ids) : "none"},
+                                               {"createdBy", mos_call_caller_name(call)},
+                                               {"requestId", mos_call_request_id(call)}};
+    mos_trail_note(services->trail, "Keys.Import", "", MOS_OK, details, sizeof(details) / sizeof(details[0]));
+}
+
+ADMIN_HANDLER(import_keys, ImportKeysRequest, ImportKeysResponse) {
     const key_report *report;
     struct mos_error *error = mos_call_error(call);
     mos_status status = request->content.len > 0 && request->content.len <= LARGEST_ESCROW
@@ -198,5 +213,15 @@ ADMIN_HANDLER(import_keys, ImportKeysRequest, ListKeysResponse) {
     if (status == MOS_CORRUPT) {
         return mos_fail_field(error, "content", "content is no escrow copy of keys, or is damaged");
     }
-    return status == MOS_OK ? make_keys(call, report, response) : status;
+    if (status == MOS_INVALID_ARGUMENT && !*error->field) {
+        const struct mos_error cause = *error;
+        return mos_fail_field(error, "content", "content cannot be taken over: %s", cause.message);
+    }
+    if (status == MOS_OK) {
+        tell_import(call, report);
+        response->added = report->added;
+        response->n_added = report->n_added;
+        status = make_keys(call, report, &response->keys, &response->n_keys);
+    }
+    return status;
 }

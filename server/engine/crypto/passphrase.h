@@ -5,8 +5,9 @@
 #include "common/buffer.h"
 #include "common/status.h"
 
-// What sealing adds.
+// What sealing adds: before, and in all.
 #define MOS_PASSPHRASE_HEAD_BYTES (4 + 2 + 1 + 16 + 12 + 4)
+#define MOS_PASSPHRASE_MORE_BYTES (MOS_PASSPHRASE_HEAD_BYTES + 16 + 32)
 
 bool mos_passphrase_sealed(const uint8_t *data, size_t size_bytes);
 // Appends to `out`. Takes some 32 MiB and a tenth of a second.

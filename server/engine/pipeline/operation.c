@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "common/buffer.h"
 #include "engine/pipeline/keys.h"
 #include "engine/repo/catalog_copy.h"
 #include "engine/repo/reader.h"
@@ -30,11 +31,19 @@ static mos_status make_keyring(const Mosaajii__Engine__V1__Request *request, mos
 static mos_status init(mos_job *job, const Mosaajii__Engine__V1__Request *request, mos_arena *arena, result_message *out,
                        struct mos_error *error) {
     mos_keyring *keyring = NULL;
+    MOS_CLEANUP_FD int lock = -1;
     mos_status status = mos_keyring_load_sealed(request->keyring, request->keyring_passphrase, &keyring, error);
-    if (status == MOS_NOT_FOUND) {
-        status = make_keyring(request, &keyring, error);
-    } else if (status == MOS_OK && mos_keyring_should_be_sealed(keyring)) {
-        status = mos_keyring_save(keyring, request->keyring, error);
+    if (status == MOS_NOT_FOUND || (status == MOS_OK && mos_keyring_should_be_sealed(keyring))) {
+        mos_keyring_free(keyring);
+        keyring = NULL;
+        status = mos_operation_lock_keyring(job, request->keyring, &lock, error);
+        // Again, now that nobody else can be writing it.
+        status = status == MOS_OK ? mos_keyring_load_sealed(request->keyring, request->keyring_passphrase, &keyring, error) : status;
+        if (status == MOS_NOT_FOUND) {
+            status = make_keyring(request, &keyring, error);
+        } else if (status == MOS_OK && mos_keyring_should_be_sealed(keyring)) {
+            status = mos_keyring_save(keyring, request->keyring, error);
+        }
     }
     if (status) {
         mos_keyring_free(keyring);
@@ -165,6 +174,9 @@ static mos_status run(mos_job *job, const Mosaajii__Engine__V1__Request *request
     if (request->operation_case == MOSAAJII__ENGINE__V1__REQUEST__OPERATION_INIT) {
         return init(job, request, arena, out, error);
     }
+    if (mos_operation_is_keys(request)) {
+        return mos_operation_keys(job, request, arena, out, error);
+    }
     mos_keyring *keyring = NULL;
     mos_repository *repository = NULL;
     mos_status status = mos_keyring_load_sealed(request->keyring, request->keyring_passphrase, &keyring, error);
@@ -172,9 +184,7 @@ static mos_status run(mos_job *job, const Mosaajii__Engine__V1__Request *request
         mos_keyring_set_service(keyring, mos_job_key_service(job));
         status = mos_repository_open(request->repository, keyring, &repository, error);
     }
-    if (status == MOS_OK && mos_operation_is_keys(request)) {
-        status = mos_operation_keys(job, repository, keyring, request, arena, out, error);
-    } else if (status == MOS_OK) {
+    if (status == MOS_OK) {
         switch (request->operation_case) {
         case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_BACKUP:
             status = mos_operation_backup(job, repository, request, arena, out, error);

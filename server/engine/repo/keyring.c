@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +17,8 @@
 
 #define HEADER "mosaajii-keyring 1\n"
 #define KEY_HEX (2 * MOS_KEY_BYTES)
+#define ORIGIN "origin "
+#define ORIGIN_BYTES (sizeof(ORIGIN) - 1 + 2 * MOS_HASH_BYTES + 1)
 
 struct version {
     uint32_t number;
@@ -35,6 +38,11 @@ struct mos_keyring {
     char *passphrase;
     bool lay_open;
     const struct mos_key_service *service;
+    bool has_origin;
+    uint8_t origin[MOS_HASH_BYTES];
+    // NULL: it was never in a file. And how the file looked when it was read or written.
+    char *path;
+    struct stat file;
 };
 
 static mos_keyring *keyring_create(size_t capacity) {
@@ -55,8 +63,36 @@ void mos_keyring_free(mos_keyring *keyring) {
             mos_secret_free(keyring->passphrase, strlen(keyring->passphrase) + 1);
         }
         free(keyring->versions);
+        free(keyring->path);
         free(keyring);
     }
+}
+
+static void set_file(mos_keyring *keyring, const char *path, const struct stat *file) {
+    char *kept = mos_strdup(path);
+    free(keyring->path);
+    keyring->path = kept;
+    keyring->file = *file;
+}
+
+mos_status mos_keyring_lock(const char *path, int *out_descriptor, struct mos_error *error) {
+    MOS_CLEANUP_FREE char *name = mos_malloc(strlen(path) + 8);
+    sprintf(name, "%s.lock", path);
+    MOS_CLEANUP_FD int descriptor = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY | O_NONBLOCK, 0600);
+    if (descriptor < 0) {
+        return mos_fail_errno(error, errno, "the lock of the keyring %s cannot be opened", path);
+    }
+    while (flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
+        if (errno == EWOULDBLOCK) {
+            return mos_fail(error, MOS_UNAVAILABLE, "the keyring %s is being changed by another process", path);
+        }
+        if (errno != EINTR) {
+            return mos_fail_errno(error, errno, "the keyring %s cannot be locked", path);
+        }
+    }
+    *out_descriptor = descriptor;
+    descriptor = -1;
+    return MOS_OK;
 }
 
 static void set_passphrase(mos_keyring *keyring, const char *passphrase) {
@@ -101,11 +137,25 @@ static bool parse_line(const char *line, size_t size_bytes, struct version *vers
     return valid;
 }
 
+// `origin 64 digits`, as a whole line at `text`.
+static bool parse_origin(const char *text, size_t size_bytes, uint8_t out[MOS_HASH_BYTES]) {
+    char digits[2 * MOS_HASH_BYTES + 1];
+    if (size_bytes < ORIGIN_BYTES || memcmp(text, ORIGIN, strlen(ORIGIN)) != 0 || text[ORIGIN_BYTES - 1] != '\n') {
+        return false;
+    }
+    memcpy(digits, text + strlen(ORIGIN), 2 * MOS_HASH_BYTES);
+    digits[2 * MOS_HASH_BYTES] = 0;
+    return mos_hex_decode(digits, out, MOS_HASH_BYTES);
+}
+
 mos_status mos_keyring_parse(const char *text, size_t size_bytes, mos_keyring **out, struct mos_error *error) {
     size_t header = strlen(HEADER);
+    uint8_t origin[MOS_HASH_BYTES];
     if (size_bytes > MOS_KEYRING_LIMIT_BYTES || size_bytes < header || memcmp(text, HEADER, header) != 0) {
         return mos_fail(error, MOS_CORRUPT, "the keyring does not begin with the line 'mosaajii-keyring 1'");
     }
+    bool has_origin = parse_origin(text + header, size_bytes - header, origin);
+    header += has_origin ? ORIGIN_BYTES : 0;
     size_t lines = 0;
     for (size_t i = header; i < size_bytes; i++) {
         lines += text[i] == '\n';
@@ -120,7 +170,7 @@ mos_status mos_keyring_parse(const char *text, size_t size_bytes, mos_keyring **
         const char *end = memchr(line, '\n', (size_t)(text + size_bytes - line));
         struct version *version = &keyring->versions[keyring->count];
         if (!parse_line(line, (size_t)(end - line), version, &keyring->keys[keyring->count]) || version->number <= last) {
-            size_t number = keyring->count + 2;
+            size_t number = keyring->count + 2 + has_origin;
             free(version->reference);
             mos_keyring_free(keyring);
             return mos_fail(error, MOS_CORRUPT, "line %zu of the keyring is not 'version state time key' with a rising version", number);
@@ -133,6 +183,10 @@ mos_status mos_keyring_parse(const char *text, size_t size_bytes, mos_keyring **
     if (active != 1) {
         mos_keyring_free(keyring);
         return mos_fail(error, MOS_CORRUPT, "the keyring has %zu active versions instead of one", active);
+    }
+    keyring->has_origin = has_origin;
+    if (has_origin) {
+        memcpy(keyring->origin, origin, sizeof(origin));
     }
     *out = keyring;
     return MOS_OK;
@@ -212,11 +266,13 @@ mos_status mos_keyring_load_sealed(const char *path, const char *passphrase, mos
         result = decode((const uint8_t *)text, size, path, passphrase, out, error);
     }
     mos_secret_free(text, capacity);
+    if (result == MOS_OK) {
+        set_file(*out, path, &status);
+    }
     return result;
 }
 
-static void format(const mos_keyring *keyring, struct mos_buffer *buffer) {
-    mos_buffer_append_text(buffer, HEADER);
+static void format_versions(const mos_keyring *keyring, struct mos_buffer *buffer) {
     for (size_t i = 0; i < keyring->count; i++) {
         char created[MOS_TIME_TEXT_BYTES];
         char digits[KEY_HEX + 1];
@@ -229,13 +285,19 @@ static void format(const mos_keyring *keyring, struct mos_buffer *buffer) {
 }
 
 // The text in one piece, so that growing leaves no copies behind. Wipe it with wipe_text.
-static void make_text(const mos_keyring *keyring, struct mos_buffer *text) {
-    size_t size_bytes = strlen(HEADER) + 1;
+static void make_text(const mos_keyring *keyring, const uint8_t *origin, struct mos_buffer *text) {
+    size_t size_bytes = strlen(HEADER) + ORIGIN_BYTES + 1;
     for (size_t i = 0; i < keyring->count; i++) {
         size_bytes += 160 + (keyring->versions[i].reference ? strlen(keyring->versions[i].reference) : 0);
     }
     mos_buffer_reserve(text, size_bytes);
-    format(keyring, text);
+    mos_buffer_append_text(text, HEADER);
+    if (origin) {
+        char digits[2 * MOS_HASH_BYTES + 1];
+        mos_hex_encode(origin, MOS_HASH_BYTES, digits);
+        mos_buffer_printf(text, ORIGIN "%s\n", digits);
+    }
+    format_versions(keyring, text);
 }
 
 static void wipe_text(struct mos_buffer *text) {
@@ -243,10 +305,40 @@ static void wipe_text(struct mos_buffer *text) {
     mos_buffer_free(text);
 }
 
-mos_status mos_keyring_seal(const mos_keyring *keyring, const char *passphrase, struct mos_buffer *out, struct mos_error *error) {
+// What could not be read back must not take the place of what can.
+static mos_status readable_text(const mos_keyring *keyring, const uint8_t *origin, struct mos_buffer *text, struct mos_error *error) {
+    mos_keyring *back = NULL;
+    struct mos_error cause = {0};
+    make_text(keyring, origin, text);
+    if (text->size_bytes + MOS_PASSPHRASE_MORE_BYTES > MOS_KEYRING_LIMIT_BYTES ||
+        mos_keyring_parse((const char *)text->data, text->size_bytes, &back, &cause) != MOS_OK) {
+        return mos_fail(error, MOS_RESOURCE_EXHAUSTED, "a keyring with these versions could not be read back: %s",
+                        *cause.message ? cause.message : "it is larger than 1 MiB");
+    }
+    mos_keyring_free(back);
+    return MOS_OK;
+}
+
+mos_status mos_keyring_text(const mos_keyring *keyring, struct mos_buffer *out, struct mos_error *error) {
+    return readable_text(keyring, keyring->has_origin ? keyring->origin : NULL, out, error);
+}
+
+const uint8_t *mos_keyring_origin(const mos_keyring *keyring) {
+    return keyring->has_origin ? keyring->origin : NULL;
+}
+
+void mos_keyring_digest(const mos_keyring *keyring, uint8_t out_digest[MOS_HASH_BYTES]) {
     struct mos_buffer text = {0};
-    make_text(keyring, &text);
-    mos_status status = mos_passphrase_seal(passphrase, text.data, text.size_bytes, out, error);
+    make_text(keyring, NULL, &text);
+    mos_sha256(text.data, text.size_bytes, out_digest);
+    wipe_text(&text);
+}
+
+mos_status mos_keyring_seal(const mos_keyring *keyring, const char *passphrase, const uint8_t *origin, struct mos_buffer *out,
+                            struct mos_error *error) {
+    struct mos_buffer text = {0};
+    mos_status status = readable_text(keyring, origin, &text, error);
+    status = status == MOS_OK ? mos_passphrase_seal(passphrase, text.data, text.size_bytes, out, error) : status;
     wipe_text(&text);
     return status;
 }
@@ -266,8 +358,8 @@ static mos_status write_all(int descriptor, const uint8_t *data, size_t size_byt
     return MOS_OK;
 }
 
-// `replace` false: the file must not exist yet, which link() decides, not a look beforehand.
-static mos_status save(const mos_keyring *keyring, const char *path, bool replace, struct mos_error *error) {
+// `replace` false: the file must not exist yet, which link() decides, not a look beforehand. `out_file`: how it looks now.
+static mos_status save(const mos_keyring *keyring, const char *path, bool replace, struct stat *out_file, struct mos_error *error) {
     MOS_CLEANUP_FREE char *tmp = mos_malloc(strlen(path) + 16);
     sprintf(tmp, "%s.XXXXXX", path);
     MOS_CLEANUP_FREE char *copy = mos_strdup(path);
@@ -278,14 +370,12 @@ static mos_status save(const mos_keyring *keyring, const char *path, bool replac
         return mos_fail_errno(error, errno, "the keyring %s cannot be written", path);
     }
     struct mos_buffer text = {0};
-    if (keyring->passphrase) {
-        mos_status status = mos_keyring_seal(keyring, keyring->passphrase, &text, error);
-        if (status != MOS_OK) {
-            unlink(tmp);
-            return status;
-        }
-    } else {
-        make_text(keyring, &text);
+    mos_status status = keyring->passphrase ? mos_keyring_seal(keyring, keyring->passphrase, NULL, &text, error)
+                                            : readable_text(keyring, NULL, &text, error);
+    if (status != MOS_OK) {
+        wipe_text(&text);
+        unlink(tmp);
+        return status;
     }
     bool done = write_all(descriptor, text.data, text.size_bytes) == MOS_OK && fsync(descriptor) == 0;
     wipe_text(&text);
@@ -295,6 +385,9 @@ static mos_status save(const mos_keyring *keyring, const char *path, bool replac
     int errnum = errno;
     if (!done || !replace) {
         unlink(tmp);
+    }
+    if (done && fstat(descriptor, out_file) != 0) {
+        *out_file = (struct stat){0};
     }
     if (!done) {
         return errnum == EEXIST ? mos_fail(error, MOS_ALREADY_EXISTS, "there is a keyring at %s already", path)
@@ -308,7 +401,8 @@ static mos_status save(const mos_keyring *keyring, const char *path, bool replac
 }
 
 mos_status mos_keyring_save(const mos_keyring *keyring, const char *path, struct mos_error *error) {
-    return save(keyring, path, true, error);
+    struct stat file;
+    return save(keyring, path, true, &file, error);
 }
 
 static void add_version(mos_keyring *keyring, uint32_t number, const char *reference) {
@@ -336,11 +430,13 @@ mos_status mos_keyring_make(const char *path, const char *passphrase, const char
     mos_keyring *keyring = keyring_create(1);
     set_passphrase(keyring, passphrase);
     add_version(keyring, 1, reference);
-    status = save(keyring, path, false, error);
+    struct stat file;
+    status = save(keyring, path, false, &file, error);
     if (status != MOS_OK) {
         mos_keyring_free(keyring);
         return status;
     }
+    set_file(keyring, path, &file);
     *out = keyring;
     return MOS_OK;
 }
@@ -362,10 +458,86 @@ static mos_keyring *copy(const mos_keyring *keyring, size_t more) {
     return next;
 }
 
+static size_t position_of(const mos_keyring *keyring, uint32_t version) {
+    size_t at = 0;
+    while (at < keyring->count && keyring->versions[at].number != version) {
+        at++;
+    }
+    return at;
+}
+
+// The versions at these positions are the same key under the same number.
+static bool same_key(const mos_keyring *ours, size_t our, const mos_keyring *theirs, size_t their) {
+    const char *one = ours->versions[our].reference;
+    const char *other = theirs->versions[their].reference;
+    return ours->versions[our].number == theirs->versions[their].number &&
+           (one || other ? one && other && strcmp(one, other) == 0
+                         : mos_secret_equal(ours->keys[our].bytes, theirs->keys[their].bytes, MOS_KEY_BYTES));
+}
+
+mos_status mos_keyring_reread(const mos_keyring *keyring, uint32_t version, mos_keyring **out, struct mos_error *error) {
+    mos_keyring *now = NULL;
+    if (!keyring->path) {
+        return mos_fail(error, MOS_FAILED_PRECONDITION, "the keyring stands in no file");
+    }
+    mos_status status = mos_keyring_load_sealed(keyring->path, keyring->passphrase, &now, error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    size_t our = position_of(keyring, version);
+    size_t their = position_of(now, version);
+    if (our == keyring->count || their == now->count || !same_key(keyring, our, now, their)) {
+        mos_fail(error, MOS_FAILED_PRECONDITION, "the keyring %s holds version %u of the key no longer%s", keyring->path, version,
+                 their < now->count ? ", but another key under its number" : "");
+        mos_keyring_free(now);
+        return MOS_FAILED_PRECONDITION;
+    }
+    now->service = keyring->service;
+    *out = now;
+    return MOS_OK;
+}
+
+static bool untouched(const mos_keyring *keyring) {
+    struct stat now;
+    const struct stat *then = &keyring->file;
+    return stat(keyring->path, &now) == 0 && now.st_dev == then->st_dev && now.st_ino == then->st_ino && now.st_size == then->st_size &&
+           now.st_mtim.tv_sec == then->st_mtim.tv_sec && now.st_mtim.tv_nsec == then->st_mtim.tv_nsec;
+}
+
+mos_status mos_keyring_still_holds(const mos_keyring *keyring, uint32_t version, struct mos_error *error) {
+    mos_keyring *now = NULL;
+    if (!keyring->path || untouched(keyring)) {
+        return MOS_OK;
+    }
+    mos_status status = mos_keyring_reread(keyring, version, &now, error);
+    mos_keyring_free(now);
+    return status;
+}
+
+// The lock keeps others out; this is for whoever does not know of it, and for a lock that somebody removed.
+static mos_status check_unchanged(const mos_keyring *keyring, const char *path, struct mos_error *error) {
+    mos_keyring *now = NULL;
+    mos_status status = mos_keyring_load_sealed(path, keyring->passphrase, &now, error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    bool same = now->count == keyring->count;
+    for (size_t i = 0; i < keyring->count && same; i++) {
+        same = same_key(keyring, i, now, i) && keyring->versions[i].active == now->versions[i].active;
+    }
+    mos_keyring_free(now);
+    return same ? MOS_OK
+                : mos_fail(error, MOS_FAILED_PRECONDITION,
+                           "the keyring %s was changed by somebody else meanwhile: nothing was written to it", path);
+}
+
 // Writes `next` and puts it in the place of `keyring`. On disk first: a key that nobody can find again must never wrap anything.
 static mos_status replace(mos_keyring *keyring, mos_keyring *next, const char *path, struct mos_error *error) {
-    mos_status status = save(next, path, true, error);
+    struct stat file;
+    mos_status status = check_unchanged(keyring, path, error);
+    status = status == MOS_OK ? save(next, path, true, &file, error) : status;
     if (status == MOS_OK) {
+        set_file(next, path, &file);
         mos_keyring old = *keyring;
         *keyring = *next;
         *next = old;
@@ -374,7 +546,7 @@ static mos_status replace(mos_keyring *keyring, mos_keyring *next, const char *p
     return status;
 }
 
-mos_status mos_keyring_add(mos_keyring *keyring, const char *path, const char *reference, struct mos_error *error) {
+mos_status mos_keyring_add(mos_keyring *keyring, const char *path, const char *reference, uint32_t above, struct mos_error *error) {
     if (keyring->count == MOS_KEYRING_MAX_VERSIONS) {
         return mos_fail(error, MOS_RESOURCE_EXHAUSTED, "the keyring holds %d versions already", MOS_KEYRING_MAX_VERSIONS);
     }
@@ -382,24 +554,22 @@ mos_status mos_keyring_add(mos_keyring *keyring, const char *path, const char *r
     if (status != MOS_OK) {
         return status;
     }
+    uint32_t last = keyring->versions[keyring->count - 1].number;
+    last = last > above ? last : above;
+    if (last >= MOS_KEYRING_LARGEST_VERSION) {
+        return mos_fail(error, MOS_RESOURCE_EXHAUSTED, "no key version can follow version %u: %d is the largest number", last,
+                        MOS_KEYRING_LARGEST_VERSION);
+    }
     mos_keyring *next = copy(keyring, 1);
     for (size_t i = 0; i < next->count; i++) {
         next->versions[i].active = false;
     }
-    add_version(next, keyring->versions[keyring->count - 1].number + 1, reference);
+    add_version(next, last + 1, reference);
     return replace(keyring, next, path, error);
 }
 
 mos_status mos_keyring_rotate(mos_keyring *keyring, const char *path, struct mos_error *error) {
-    return mos_keyring_add(keyring, path, NULL, error);
-}
-
-static size_t position_of(const mos_keyring *keyring, uint32_t version) {
-    size_t at = 0;
-    while (at < keyring->count && keyring->versions[at].number != version) {
-        at++;
-    }
-    return at;
+    return mos_keyring_add(keyring, path, NULL, 0, error);
 }
 
 static void remove_at(mos_keyring *keyring, size_t at) {
@@ -417,6 +587,10 @@ mos_status mos_keyring_retire(mos_keyring *keyring, const char *path, uint32_t v
     }
     if (keyring->versions[at].active) {
         return mos_fail(error, MOS_FAILED_PRECONDITION, "version %u is the active one; rotate the key first", version);
+    }
+    if (version > mos_keyring_active_version(keyring) && version <= MOS_KEYRING_LARGEST_VERSION) {
+        return mos_fail(error, MOS_FAILED_PRECONDITION,
+                        "version %u is newer than the active one, and its number would be given again; rotate the key first", version);
     }
     mos_keyring *next = copy(keyring, 0);
     remove_at(next, at);
@@ -438,27 +612,58 @@ static void insert(mos_keyring *keyring, const struct version *version, const st
     keyring->count++;
 }
 
-mos_status mos_keyring_merge(mos_keyring *keyring, const mos_keyring *other, const char *path, size_t *out_added, struct mos_error *error) {
-    mos_keyring *next = copy(keyring, other->count);
-    *out_added = 0;
+bool mos_keyring_shares(const mos_keyring *keyring, const mos_keyring *other) {
     for (size_t i = 0; i < other->count; i++) {
-        const struct version *theirs = &other->versions[i];
-        size_t at = position_of(next, theirs->number);
-        if (at == next->count) {
-            insert(next, theirs, &other->keys[i]);
-            ++*out_added;
-            continue;
-        }
-        const char *ours = next->versions[at].reference;
-        bool same = ours || theirs->reference ? ours && theirs->reference && strcmp(ours, theirs->reference) == 0
-                                              : mos_secret_equal(next->keys[at].bytes, other->keys[i].bytes, MOS_KEY_BYTES);
-        if (!same) {
-            mos_keyring_free(next);
-            return mos_fail(error, MOS_ALREADY_EXISTS, "version %u of the copy is another key than the one of this keyring",
-                            theirs->number);
+        size_t at = position_of(keyring, other->versions[i].number);
+        if (at < keyring->count && !other->versions[i].reference && same_key(keyring, at, other, i)) {
+            return true;
         }
     }
-    return replace(keyring, next, path, error);
+    return false;
+}
+
+static mos_status take_over(mos_keyring *next, const mos_keyring *other, size_t i, size_t *inout_added, struct mos_error *error) {
+    const struct version *theirs = &other->versions[i];
+    size_t at = position_of(next, theirs->number);
+    if (theirs->number > MOS_KEYRING_LARGEST_VERSION) {
+        return mos_fail(error, MOS_INVALID_ARGUMENT, "the copy holds a version %u: allowed is 1 to %d", theirs->number,
+                        MOS_KEYRING_LARGEST_VERSION);
+    }
+    if (at < next->count) {
+        return same_key(next, at, other, i)
+                   ? MOS_OK
+                   : mos_fail(error, MOS_ALREADY_EXISTS, "version %u of the copy is another key than the one of this keyring",
+                              theirs->number);
+    }
+    if (next->count == MOS_KEYRING_MAX_VERSIONS) {
+        return mos_fail(error, MOS_RESOURCE_EXHAUSTED, "with the versions of the copy the keyring would hold more than %d of them",
+                        MOS_KEYRING_MAX_VERSIONS);
+    }
+    insert(next, theirs, &other->keys[i]);
+    ++*inout_added;
+    return MOS_OK;
+}
+
+mos_status mos_keyring_join(const mos_keyring *keyring, const mos_keyring *other, mos_keyring **out, size_t *out_added,
+                            struct mos_error *error) {
+    mos_keyring *next = copy(keyring, other->count);
+    mos_status status = MOS_OK;
+    *out_added = 0;
+    for (size_t i = 0; i < other->count && status == MOS_OK; i++) {
+        status = take_over(next, other, i, out_added, error);
+    }
+    if (status != MOS_OK) {
+        mos_keyring_free(next);
+        return status;
+    }
+    *out = next;
+    return MOS_OK;
+}
+
+mos_status mos_keyring_merge(mos_keyring *keyring, const mos_keyring *other, const char *path, size_t *out_added, struct mos_error *error) {
+    mos_keyring *next = NULL;
+    mos_status status = mos_keyring_join(keyring, other, &next, out_added, error);
+    return status == MOS_OK ? replace(keyring, next, path, error) : status;
 }
 
 uint32_t mos_keyring_active_version(const mos_keyring *keyring) {

@@ -69,6 +69,7 @@ static void derive_keys(mos_repository *repository, const struct mos_key *secret
     mos_derive(secret, repository->id, 16, "mosaajii 1 index", keys->index.bytes, MOS_KEY_BYTES);
     mos_derive(secret, repository->id, 16, "mosaajii 1 index mac", keys->index_mac.bytes, MOS_KEY_BYTES);
     mos_derive(secret, repository->id, 16, "mosaajii 1 catalog", keys->catalog.bytes, MOS_KEY_BYTES);
+    mos_derive(secret, repository->id, 16, "mosaajii 1 escrow", keys->escrow.bytes, MOS_KEY_BYTES);
     mos_derive(secret, repository->id, 16, "mosaajii 1 gear", gear, sizeof(gear));
     mos_derive(secret, repository->id, 16, "mosaajii 1 tree cut", tree_cut, sizeof(tree_cut));
     for (size_t i = 0; i < MOS_GEAR_ENTRIES; i++) {

@@ -20,6 +20,7 @@ struct mos_repository_keys {
     struct mos_key index;
     struct mos_key index_mac;
     struct mos_key catalog;
+    struct mos_key escrow;
     uint64_t gear[MOS_GEAR_ENTRIES];
     uint64_t tree_cut;
 };

@@ -303,7 +303,9 @@ static mos_status wrap_key(mos_writer *writer, struct mos_error *error) {
     const mos_keyring *keyring = writer->repository->keyring;
     struct mos_key_binding binding = mos_backup_key_binding(writer->repository, writer->backup_id);
     writer->key_version = mos_keyring_active_version(keyring);
-    mos_status status = mos_key_wrap(keyring, writer->key_version, &binding, writer->data_key, &writer->key_object, error);
+    // With the lock held, without which no version is retired: one that was, since the keyring was read, must wrap nothing any more.
+    mos_status status = mos_keyring_still_holds(keyring, writer->key_version, error);
+    status = status != MOS_OK ? status : mos_key_wrap(keyring, writer->key_version, &binding, writer->data_key, &writer->key_object, error);
     return status == MOS_OK ? MOS_OK : mos_fail_context(error, "the backup's key cannot be wrapped");
 }
 

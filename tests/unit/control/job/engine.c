@@ -78,6 +78,8 @@ static const char *operation_of(const engine_request *request, const char **out_
         return "inventory";
     case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_INIT:
         return "init";
+    case MOSAAJII__ENGINE__V1__REQUEST__OPERATION_REWRAP:
+        return "rewrap";
     default:
         return "unknown";
     }

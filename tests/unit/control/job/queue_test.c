@@ -148,6 +148,33 @@ MOS_TEST(as_many_jobs_run_at_a_time_as_were_asked_for) {
     fixture_end(&fixture);
 }
 
+MOS_TEST(keys_are_rewrapped_by_one_job_at_a_time) {
+    struct jobs_fixture fixture;
+    fixture_start(&fixture, 2);
+    char first[MOS_ID_TEXT_BYTES], second[MOS_ID_TEXT_BYTES], backup[MOS_ID_TEXT_BYTES];
+    fixture_make_gate(&fixture, "ready");
+    fixture_script(&fixture, "rewrap", "gate ready\nresult OK 0 \n");
+    MOS_ASSERT_OK(mos_queue_rewrap(fixture.queue, "tester", first, &fixture.error), &fixture.error);
+    int gate = fixture_meet(&fixture, "ready");
+    MOS_ASSERT_OK(mos_queue_rewrap(fixture.queue, "tester", second, &fixture.error), &fixture.error);
+    // What comes later goes past it.
+    CU_ASSERT_EQUAL(fixture_run_backup(&fixture, "committed\n", backup).status, MOS_JOB_SUCCEEDED);
+    CU_ASSERT_EQUAL(fixture_calls(&fixture, "rewrap"), 1);
+    close(gate);
+    CU_ASSERT_EQUAL(fixture_wait(&fixture, first).status, MOS_JOB_SUCCEEDED);
+    close(fixture_meet(&fixture, "ready"));
+    CU_ASSERT_EQUAL(fixture_wait(&fixture, second).status, MOS_JOB_SUCCEEDED);
+    CU_ASSERT_EQUAL(fixture_calls(&fixture, "rewrap"), 2);
+    // One that waits behind another is settled with it when the queue stops.
+    MOS_ASSERT_OK(mos_queue_rewrap(fixture.queue, "tester", first, &fixture.error), &fixture.error);
+    gate = fixture_meet(&fixture, "ready");
+    MOS_ASSERT_OK(mos_queue_rewrap(fixture.queue, "tester", second, &fixture.error), &fixture.error);
+    mos_queue_stop(fixture.queue);
+    close(gate);
+    CU_ASSERT_EQUAL(fixture_wait(&fixture, second).status, MOS_JOB_FAILED);
+    fixture_end(&fixture);
+}
+
 MOS_TEST(the_verification_of_a_backup_goes_before_what_waits) {
     struct jobs_fixture fixture;
     fixture_start(&fixture, 1);

@@ -236,6 +236,112 @@ MOS_TEST(a_version_does_not_retire_while_a_backup_runs) {
     fixture_close(&fixture);
 }
 
+// ---- What keeps a key that nobody has from wrapping anything for good ----
+
+static const char *swapped_keyring;
+
+// After the first owner is done, the keyring's file is that of somebody who rotated to the same number.
+static void swap_keyring(const char *owner) {
+    (void)owner;
+    MOS_CLEANUP_BUFFER struct mos_buffer other = {0};
+    read_file(swapped_keyring, &other);
+    write_file(deleting->keyring_path, other.data, other.size_bytes);
+}
+
+MOS_TEST(no_old_key_goes_for_one_that_the_keyring_does_not_hold_on_disk) {
+    struct fixture fixture;
+    struct watch watch = {.each = swap_keyring};
+    struct mos_error error = {0};
+    mos_keyring *other = NULL;
+    char aside[4400];
+    fixture_open(&fixture);
+    backups(&fixture);
+    deleting = &fixture;
+    snprintf(aside, sizeof(aside), "%s.aside", fixture.keyring_path);
+    swapped_keyring = aside;
+    MOS_CLEANUP_BUFFER struct mos_buffer before = {0};
+    read_file(fixture.keyring_path, &before);
+    write_file(aside, before.data, before.size_bytes);
+    CU_ASSERT_EQUAL(chmod(aside, 0600), 0);
+    MOS_ASSERT_OK(mos_keyring_load(aside, &other, &error), &error);
+    MOS_ASSERT_OK(mos_keyring_rotate(other, aside, &error), &error);
+    MOS_ASSERT_OK(mos_keyring_rotate(fixture.keyring, fixture.keyring_path, &error), &error);
+    CU_ASSERT_EQUAL(rewrap(&fixture, &watch, &error), MOS_FAILED_PRECONDITION);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.message, "another key under its number"));
+    // With either keyring everything opens.
+    CU_ASSERT(exists(&fixture, "keys/" ID_A "/1") && exists(&fixture, "keys/repository/1"));
+    CU_ASSERT(all_good(&fixture, ID_A, 0) && all_good(&fixture, ID_C, 200));
+    // Whoever has the other key of that number writes over nothing, and loses nothing.
+    mos_repository_close(fixture.repository);
+    MOS_ASSERT_OK(mos_repository_open(fixture.path, other, &fixture.repository, &error), &error);
+    watch = (struct watch){0};
+    CU_ASSERT_EQUAL(rewrap(&fixture, &watch, &error), MOS_DATA_LOSS);
+    CU_ASSERT_EQUAL(watch.failed, 4);
+    CU_ASSERT(exists(&fixture, "keys/" ID_A "/1") && exists(&fixture, "keys/repository/1"));
+    // A rotation to a number that is free mends it.
+    uint32_t above = 0;
+    MOS_ASSERT_OK(mos_repository_highest_key(fixture.repository, MOS_KEYRING_LARGEST_VERSION, &above, &error), &error);
+    CU_ASSERT_EQUAL(above, 2);
+    MOS_ASSERT_OK(mos_keyring_add(other, aside, NULL, above, &error), &error);
+    watch = (struct watch){0};
+    MOS_ASSERT_OK(rewrap(&fixture, &watch, &error), &error);
+    read_file(aside, &before);
+    write_file(fixture.keyring_path, before.data, before.size_bytes);
+    CU_ASSERT_FALSE(exists(&fixture, "keys/" ID_A "/1"));
+    CU_ASSERT(all_good(&fixture, ID_A, 0) && all_good(&fixture, ID_B, 100) && all_good(&fixture, ID_C, 200));
+    mos_repository_close(fixture.repository);
+    fixture.repository = NULL;
+    mos_keyring_free(other);
+    fixture_close(&fixture);
+}
+
+MOS_TEST(a_keyring_that_changed_meanwhile_is_not_written_over) {
+    struct fixture fixture;
+    struct mos_error error = {0};
+    mos_keyring *late = NULL;
+    size_t added = 0;
+    fixture_open(&fixture);
+    MOS_ASSERT_OK(mos_keyring_rotate(fixture.keyring, fixture.keyring_path, &error), &error);
+    MOS_ASSERT_OK(mos_keyring_load(fixture.keyring_path, &late, &error), &error);
+    MOS_ASSERT_OK(mos_keyring_rotate(fixture.keyring, fixture.keyring_path, &error), &error);
+    CU_ASSERT_EQUAL(mos_keyring_rotate(late, fixture.keyring_path, &error), MOS_FAILED_PRECONDITION);
+    CU_ASSERT_PTR_NOT_NULL(strstr(error.message, "was changed by somebody else meanwhile"));
+    CU_ASSERT_EQUAL(mos_keyring_retire(late, fixture.keyring_path, 1, &error), MOS_FAILED_PRECONDITION);
+    CU_ASSERT_EQUAL(mos_keyring_merge(late, fixture.keyring, fixture.keyring_path, &added, &error), MOS_FAILED_PRECONDITION);
+    mos_keyring_free(late);
+    MOS_ASSERT_OK(mos_keyring_load(fixture.keyring_path, &late, &error), &error);
+    CU_ASSERT_EQUAL(mos_keyring_active_version(late), 3);
+    CU_ASSERT_EQUAL(mos_keyring_count(late), 3);
+    mos_keyring_free(late);
+    fixture_close(&fixture);
+}
+
+// A backup that read the keyring, was held up, and begins when its version is gone.
+MOS_TEST(a_backup_that_begins_with_a_retired_version_fails) {
+    struct fixture fixture;
+    struct watch watch = {0};
+    struct mos_error error = {0};
+    struct mos_record record;
+    mos_keyring *late = NULL;
+    fixture_open(&fixture);
+    backups(&fixture);
+    MOS_ASSERT_OK(mos_keyring_load(fixture.keyring_path, &late, &error), &error);
+    MOS_ASSERT_OK(mos_keyring_rotate(fixture.keyring, fixture.keyring_path, &error), &error);
+    struct fixture slow = fixture;
+    slow.keyring = late;
+    MOS_ASSERT_OK(mos_repository_open(fixture.path, late, &slow.repository, &error), &error);
+    // Rotated alone, it goes on under the version that it knows.
+    MOS_ASSERT_OK(make_backup(&slow, "01890a5d-ac96-774b-bcce-b302099a8060", 500, 5, &record, &error), &error);
+    CU_ASSERT_STRING_EQUAL(record.key_id, "local/1");
+    MOS_ASSERT_OK(rewrap(&fixture, &watch, &error), &error);
+    MOS_ASSERT_OK(mos_repository_retire_key(fixture.repository, fixture.keyring, fixture.keyring_path, 1, &error), &error);
+    CU_ASSERT_EQUAL(make_backup(&slow, "01890a5d-ac96-774b-bcce-b302099a8061", 500, 5, &record, &error), MOS_FAILED_PRECONDITION);
+    CU_ASSERT_FALSE(exists(&fixture, "keys/01890a5d-ac96-774b-bcce-b302099a8061"));
+    mos_repository_close(slow.repository);
+    mos_keyring_free(late);
+    fixture_close(&fixture);
+}
+
 struct seen {
     int good, bad;
     uint32_t version;
@@ -308,7 +414,7 @@ MOS_TEST(a_move_to_a_kms_and_back) {
     fixture_open(&fixture);
     backups(&fixture);
     mos_keyring_set_service(fixture.keyring, &service);
-    MOS_ASSERT_OK(mos_keyring_add(fixture.keyring, fixture.keyring_path, "aws:alias/shop", &error), &error);
+    MOS_ASSERT_OK(mos_keyring_add(fixture.keyring, fixture.keyring_path, "aws:alias/shop", 0, &error), &error);
     MOS_ASSERT_OK(rewrap(&fixture, &watch, &error), &error);
     CU_ASSERT_EQUAL(kms.wraps, 4);
     MOS_ASSERT_OK(mos_repository_retire_key(fixture.repository, fixture.keyring, fixture.keyring_path, 1, &error), &error);
@@ -335,7 +441,7 @@ MOS_TEST(a_kms_that_is_away_stops_a_backup_before_it_writes_anything) {
     const struct mos_key_service service = {fake_wrap, fake_unwrap, &kms};
     fixture_open(&fixture);
     mos_keyring_set_service(fixture.keyring, &service);
-    MOS_ASSERT_OK(mos_keyring_add(fixture.keyring, fixture.keyring_path, "aws:alias/shop", &error), &error);
+    MOS_ASSERT_OK(mos_keyring_add(fixture.keyring, fixture.keyring_path, "aws:alias/shop", 0, &error), &error);
     MOS_ASSERT_OK(rewrap(&fixture, &watch, &error), &error);
     kms.status = MOS_UNAVAILABLE;
     CU_ASSERT_EQUAL(make_backup(&fixture, ID_A, 0, 5, &record, &error), MOS_UNAVAILABLE);
@@ -364,7 +470,7 @@ MOS_TEST(a_remote_object_opens_in_its_own_place_only) {
     fixture_open(&fixture);
     backups(&fixture);
     mos_keyring_set_service(fixture.keyring, &service);
-    MOS_ASSERT_OK(mos_keyring_add(fixture.keyring, fixture.keyring_path, "aws:alias/shop", &error), &error);
+    MOS_ASSERT_OK(mos_keyring_add(fixture.keyring, fixture.keyring_path, "aws:alias/shop", 0, &error), &error);
     MOS_ASSERT_OK(rewrap(&fixture, &watch, &error), &error);
     snprintf(path, sizeof(path), "%s/keys/" ID_A "/2", fixture.path);
     snprintf(other, sizeof(other), "%s/keys/" ID_B "/2", fixture.path);
