@@ -28,7 +28,7 @@ struct piece {
     uint64_t content_offset_bytes;
     size_t first;
     size_t count;
-    // The file is in this piece alone, so its worker makes it too.
+    // The file is in this piece alone, so its worker makes it and ends it too.
     bool whole;
 };
 
@@ -100,10 +100,11 @@ static void count_outcome(mos_restorer *restorer, enum mos_outcome outcome) {
 }
 
 // Makes it in the target. false: it is not to be written, or cannot be, and counted so.
-static bool make_file(mos_restorer *restorer, mos_target *target, struct file *file) {
+static bool make_file(mos_restorer *restorer, mos_target *target, struct file *file, bool at_once) {
     enum mos_outcome outcome = MOS_OUTCOME_FAILED;
     struct mos_error error = {0};
-    mos_status status = mos_target_file_create(target, file->entry, &file->handle, &outcome, &error);
+    mos_status status = at_once ? mos_target_file_create_at_once(target, file->entry, &file->handle, &outcome, &error)
+                                : mos_target_file_create(target, file->entry, &file->handle, &outcome, &error);
     if (status) {
         fail_all(restorer, &error);
         outcome = MOS_OUTCOME_FAILED;
@@ -156,7 +157,7 @@ static void do_piece(struct worker *worker, const struct task *task, const struc
     struct mos_error error = {0};
     if (mos_job_cancelled(restorer->options.job)) {
         atomic_store(&file->failed, true);
-    } else if ((!piece->whole || make_file(restorer, worker->target, file)) && !atomic_load(&file->failed)) {
+    } else if ((!piece->whole || make_file(restorer, worker->target, file, true)) && !atomic_load(&file->failed)) {
         int64_t bytes = 0;
         for (size_t i = 0; i < piece->count; i++) {
             bytes += task->extents[piece->first + i].length_bytes;
@@ -386,6 +387,8 @@ static mos_status add_small(mos_restorer *restorer, const struct mos_entry *entr
     struct piece *piece;
     mos_status status = begin_piece(restorer, file, 0, &piece, error);
     if (status == MOS_OK) {
+        // The worker's reference is the only one: it ends the file before it begins the next.
+        atomic_store(&file->references, 1);
         piece->whole = true;
         for (size_t i = 0; i < entry->extent_count; i++) {
             add_extent(restorer->filling, piece, &entry->extents[i]);
@@ -425,8 +428,11 @@ mos_status mos_restorer_add(mos_restorer *restorer, mos_tree_reader *tree, const
     mos_status status = MOS_OK;
     if (is_small(entry)) {
         status = add_small(restorer, entry, file, error);
-        atomic_store(&file->failed, status != MOS_OK);
-    } else if (make_file(restorer, restorer->options.target, file)) {
+        if (status == MOS_OK) {
+            return MOS_OK;
+        }
+        atomic_store(&file->failed, true);
+    } else if (make_file(restorer, restorer->options.target, file, false)) {
         status = add_large(restorer, tree, entry, file, error);
         if (status) {
             atomic_store(&file->failed, true);

@@ -11,19 +11,9 @@
 
 #include "common/buffer.h"
 #include "common/id.h"
-#include "common/pace.h"
 #include "engine/source/target_internal.h"
 
-enum { OPEN_STEPS = 64, TEMPORARY_NAME_BYTES = 40 };
-
-struct mos_target_file {
-    int descriptor;
-    // The directory it will stand in, and its names there. The first one is empty while the file has no name at all: nothing is left of it
-    // when this process ends, and one step fewer gives it its own.
-    int parent;
-    char temporary[TEMPORARY_NAME_BYTES];
-    char *name;
-};
+enum { OPEN_STEPS = 64 };
 
 void mos_target_warn(mos_target *target, const struct mos_entry *entry, const char *format, ...) {
     char message[512];
@@ -36,9 +26,8 @@ void mos_target_warn(mos_target *target, const struct mos_entry *entry, const ch
     }
 }
 
-// Counts the path as failed, unless the disk is full: then nothing more makes sense.
-static mos_status give_up(mos_target *target, const struct mos_entry *entry, int reason, const char *what, enum mos_outcome *out,
-                          struct mos_error *error) {
+mos_status mos_target_give_up(mos_target *target, const struct mos_entry *entry, int reason, const char *what, enum mos_outcome *out,
+                              struct mos_error *error) {
     *out = MOS_OUTCOME_FAILED;
     if (reason == ENOSPC || reason == EDQUOT) {
         return mos_fail_errno(error, reason, "the target %s is full", target->options.path);
@@ -179,7 +168,7 @@ static void push(mos_target *target, int descriptor, size_t end) {
             far->descriptor = -1;
         }
     }
-    target->steps[target->depth++] = (struct step){descriptor, end};
+    target->steps[target->depth++] = (struct step){.descriptor = descriptor, .end = end};
 }
 
 // The open directory that holds the path (borrowed until the next call), and the path's last component. -1: errno says why.
@@ -226,6 +215,10 @@ int mos_target_parent(mos_target *target, const char *path, bool create, const c
     return target->depth ? target->steps[target->depth - 1].descriptor : target->root;
 }
 
+struct mos_newborn *mos_target_newborn(mos_target *target) {
+    return target->depth ? &target->steps[target->depth - 1].newborn : &target->top;
+}
+
 bool mos_target_stat(mos_target *target, const char *path, struct stat *out) {
     const char *name;
     if (strcmp(path, "/") == 0) {
@@ -244,18 +237,20 @@ mos_status mos_target_directory(mos_target *target, const struct mos_entry *entr
     int parent = mos_target_parent(target, entry->path, true, &name);
     struct stat found;
     if (parent < 0) {
-        return give_up(target, entry, errno, "cannot be made", out, error);
+        return mos_target_give_up(target, entry, errno, "cannot be made", out, error);
     }
-    if (fstatat(parent, name, &found, AT_SYMLINK_NOFOLLOW) == 0) {
+    int failed = mkdirat(parent, name, 0700);
+    if (failed && errno == EEXIST && fstatat(parent, name, &found, AT_SYMLINK_NOFOLLOW) == 0) {
         if (S_ISDIR(found.st_mode)) {
             return MOS_OK;
         }
         if (target->options.existing != MOS_EXISTING_REPLACE || unlinkat(parent, name, 0) != 0) {
-            return give_up(target, entry, ENOTDIR, "cannot be made", out, error);
+            return mos_target_give_up(target, entry, ENOTDIR, "cannot be made", out, error);
         }
+        failed = mkdirat(parent, name, 0700);
     }
-    if (mkdirat(parent, name, 0700) != 0) {
-        return give_up(target, entry, errno, "cannot be made", out, error);
+    if (failed) {
+        return mos_target_give_up(target, entry, errno, "cannot be made", out, error);
     }
     *out = MOS_OUTCOME_WRITTEN;
     return MOS_OK;
@@ -273,23 +268,7 @@ void mos_target_finish_directory(mos_target *target, const struct mos_entry *ent
         mos_target_warn(target, entry, "its owner, mode and time cannot be set: %s", strerror(errno));
         return;
     }
-    mos_target_set_metadata(target, entry, descriptor, -1, NULL, false);
-}
-
-// Of SQLite, which plays them into whatever database has their name; the shared memory is nothing without them.
-static const char *const journal_endings[] = {"-journal", "-wal", "-shm"};
-
-// An earlier database's journal lies where the database belongs.
-static bool has_journal(int parent, const char *name) {
-    bool found = false;
-    for (size_t i = 0; i < 2 && !found; i++) {
-        char *journal;
-        if (asprintf(&journal, "%s%s", name, journal_endings[i]) >= 0) {
-            found = faccessat(parent, journal, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
-            free(journal);
-        }
-    }
-    return found;
+    mos_target_set_metadata(target, entry, descriptor, -1, NULL, NULL);
 }
 
 bool mos_target_is_there(mos_target *target, const struct mos_entry *entry) {
@@ -299,11 +278,11 @@ bool mos_target_is_there(mos_target *target, const struct mos_entry *entry) {
         return true;
     }
     int parent = mos_target_parent(target, entry->path, false, &name);
-    return parent >= 0 &&
-           (fstatat(parent, name, &found, AT_SYMLINK_NOFOLLOW) == 0 || (entry->type == MOS_ENTRY_DATABASE && has_journal(parent, name)));
+    return parent >= 0 && (fstatat(parent, name, &found, AT_SYMLINK_NOFOLLOW) == 0 ||
+                           (entry->type == MOS_ENTRY_DATABASE && mos_target_has_journal(parent, name)));
 }
 
-static void make_temporary_name(char name[TEMPORARY_NAME_BYTES]) {
+void mos_target_temporary_name(char name[MOS_TARGET_TEMPORARY_NAME_BYTES]) {
     uint8_t random[8];
     mos_random(random, sizeof(random));
     strcpy(name, ".mosaajii-");
@@ -326,29 +305,27 @@ static bool in_the_way(mos_target *target, int parent, const char *name, int *ou
     return *out_reason != 0;
 }
 
-// The parent, when the entry may be written; -1 with the outcome otherwise.
-static int prepare(mos_target *target, const struct mos_entry *entry, const char **out_name, enum mos_outcome *out, mos_status *out_status,
-                   struct mos_error *error) {
+int mos_target_prepare(mos_target *target, const struct mos_entry *entry, const char **out_name, enum mos_outcome *out,
+                       mos_status *out_status, struct mos_error *error) {
     *out_status = MOS_OK;
     int parent = mos_target_parent(target, entry->path, true, out_name);
     if (parent < 0) {
-        *out_status = give_up(target, entry, errno, "cannot be written", out, error);
+        *out_status = mos_target_give_up(target, entry, errno, "cannot be written", out, error);
         return -1;
     }
     int reason;
     if (in_the_way(target, parent, *out_name, &reason)) {
         *out = MOS_OUTCOME_KEPT;
         if (reason) {
-            *out_status = give_up(target, entry, reason, "what is there cannot be replaced", out, error);
+            *out_status = mos_target_give_up(target, entry, reason, "what is there cannot be replaced", out, error);
         }
         return -1;
     }
     return parent;
 }
 
-// The finished object gets its name. Without REPLACE, what has come there meanwhile stays.
-static mos_status put_in_place(mos_target *target, const struct mos_entry *entry, int parent, const char *temporary, const char *name,
-                               enum mos_outcome *out, struct mos_error *error) {
+mos_status mos_target_put_in_place(mos_target *target, const struct mos_entry *entry, int parent, const char *temporary, const char *name,
+                                   enum mos_outcome *out, struct mos_error *error) {
     unsigned flags = target->options.existing == MOS_EXISTING_REPLACE ? 0 : RENAME_NOREPLACE;
     int failed = renameat2(parent, temporary, parent, name, flags);
     if (failed && flags && (errno == EINVAL || errno == ENOSYS)) {
@@ -365,7 +342,7 @@ static mos_status put_in_place(mos_target *target, const struct mos_entry *entry
             *out = MOS_OUTCOME_KEPT;
             return MOS_OK;
         }
-        return give_up(target, entry, reason, "cannot be put in its place", out, error);
+        return mos_target_give_up(target, entry, reason, "cannot be put in its place", out, error);
     }
     *out = MOS_OUTCOME_WRITTEN;
     return MOS_OK;
@@ -387,17 +364,24 @@ static int make_special(const struct mos_entry *entry, int parent, const char *n
 mos_status mos_target_special(mos_target *target, const struct mos_entry *entry, enum mos_outcome *out, struct mos_error *error) {
     const char *name;
     mos_status status;
-    int parent = prepare(target, entry, &name, out, &status, error);
+    // A link that is there holds what it should: it needs no other name before that. Where one is taken, there is more to decide.
+    int parent = entry->type == MOS_ENTRY_SYMLINK ? mos_target_parent(target, entry->path, true, &name) : -1;
+    if (parent >= 0 && make_special(entry, parent, name) == 0) {
+        mos_target_set_metadata(target, entry, -1, parent, name, mos_target_newborn(target));
+        *out = MOS_OUTCOME_WRITTEN;
+        return MOS_OK;
+    }
+    parent = mos_target_prepare(target, entry, &name, out, &status, error);
     if (parent < 0) {
         return status;
     }
-    char temporary[TEMPORARY_NAME_BYTES];
-    make_temporary_name(temporary);
+    char temporary[MOS_TARGET_TEMPORARY_NAME_BYTES];
+    mos_target_temporary_name(temporary);
     if (make_special(entry, parent, temporary) != 0) {
-        return give_up(target, entry, errno, "cannot be made", out, error);
+        return mos_target_give_up(target, entry, errno, "cannot be made", out, error);
     }
-    mos_target_set_metadata(target, entry, -1, parent, temporary, true);
-    return put_in_place(target, entry, parent, temporary, name, out, error);
+    mos_target_set_metadata(target, entry, -1, parent, temporary, mos_target_newborn(target));
+    return mos_target_put_in_place(target, entry, parent, temporary, name, out, error);
 }
 
 mos_status mos_target_link(mos_target *target, const struct mos_entry *entry, enum mos_outcome *out, struct mos_error *error) {
@@ -406,146 +390,26 @@ mos_status mos_target_link(mos_target *target, const struct mos_entry *entry, en
     int parent = mos_target_parent(target, entry->link_target, false, &first_name);
     MOS_CLEANUP_FD int first_parent = parent >= 0 ? fcntl(parent, F_DUPFD_CLOEXEC, 0) : -1;
     if (first_parent < 0) {
-        return give_up(target, entry, errno, "the file it is a further name of is not there", out, error);
+        return mos_target_give_up(target, entry, errno, "the file it is a further name of is not there", out, error);
     }
-    parent = prepare(target, entry, &name, out, &status, error);
+    parent = mos_target_parent(target, entry->path, true, &name);
+    if (parent >= 0 && linkat(first_parent, first_name, parent, name, 0) == 0) {
+        *out = MOS_OUTCOME_WRITTEN;
+        return MOS_OK;
+    }
+    parent = mos_target_prepare(target, entry, &name, out, &status, error);
     if (parent < 0) {
         return status;
     }
-    char temporary[TEMPORARY_NAME_BYTES];
-    make_temporary_name(temporary);
+    char temporary[MOS_TARGET_TEMPORARY_NAME_BYTES];
+    mos_target_temporary_name(temporary);
     if (linkat(first_parent, first_name, parent, temporary, 0) != 0) {
-        return give_up(target, entry, errno, "the link cannot be made", out, error);
+        return mos_target_give_up(target, entry, errno, "the link cannot be made", out, error);
     }
-    status = put_in_place(target, entry, parent, temporary, name, out, error);
+    status = mos_target_put_in_place(target, entry, parent, temporary, name, out, error);
     // Where both names are the same file already, the rename does nothing and leaves the temporary name.
     unlinkat(parent, temporary, 0);
     return status;
-}
-
-// Without a name where the file system knows that, and nothing is to be replaced: that only a rename does. Databases are opened before they
-// are committed, and SQLite wants a path that leads to a name.
-static int open_new(mos_target *target, const struct mos_entry *entry, mos_target_file *file) {
-    if (target->options.existing == MOS_EXISTING_KEEP && entry->type != MOS_ENTRY_DATABASE && !atomic_load(&target->shared->needs_names)) {
-        // Nobody else can open it before it has its owner. Special bits come with that.
-        int descriptor = openat(file->parent, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, entry->mode & 0777);
-        if (descriptor >= 0 || errno == ENOSPC || errno == EDQUOT) {
-            return descriptor;
-        }
-        atomic_store(&target->shared->needs_names, true);
-    }
-    make_temporary_name(file->temporary);
-    return openat(file->parent, file->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-}
-
-// A file without a name gets the one it should have. What has come there meanwhile stays.
-static mos_status give_name(mos_target *target, const struct mos_entry *entry, const mos_target_file *file, enum mos_outcome *out,
-                            struct mos_error *error) {
-    int failed = target->privileged ? linkat(file->descriptor, "", file->parent, file->name, AT_EMPTY_PATH) : -1;
-    if (failed && (!target->privileged || errno == ENOENT || errno == EPERM)) {
-        // Who lacks a capability reaches it through /proc.
-        char path[64];
-        mos_target_file_proc_path(file, path);
-        failed = linkat(AT_FDCWD, path, file->parent, file->name, AT_SYMLINK_FOLLOW);
-    }
-    if (failed && errno != EEXIST) {
-        return give_up(target, entry, errno, "cannot be put in its place", out, error);
-    }
-    *out = failed ? MOS_OUTCOME_KEPT : MOS_OUTCOME_WRITTEN;
-    return MOS_OK;
-}
-
-mos_status mos_target_file_create(mos_target *target, const struct mos_entry *entry, mos_target_file **out_file, enum mos_outcome *out,
-                                  struct mos_error *error) {
-    const char *name;
-    mos_status status;
-    *out_file = NULL;
-    int parent = prepare(target, entry, &name, out, &status, error);
-    if (parent < 0) {
-        return status;
-    }
-    if (entry->type == MOS_ENTRY_DATABASE && target->options.existing != MOS_EXISTING_REPLACE && has_journal(parent, name)) {
-        *out = MOS_OUTCOME_FAILED;
-        mos_target_warn(target, entry,
-                        "the journal of an earlier database lies beside it and would be played into it; remove it, or replace");
-        return MOS_OK;
-    }
-    mos_target_file *file = mos_calloc(1, sizeof(*file));
-    file->name = mos_strdup(name);
-    file->parent = fcntl(parent, F_DUPFD_CLOEXEC, 0);
-    file->descriptor = file->parent < 0 ? -1 : open_new(target, entry, file);
-    // What is not written of a sparse file is a hole; the size of others comes with their content.
-    if (file->descriptor < 0 || (entry->sparse && ftruncate(file->descriptor, (off_t)entry->size_bytes) != 0)) {
-        int reason = errno;
-        mos_target_file_abandon(file);
-        return give_up(target, entry, reason, "cannot be written", out, error);
-    }
-    *out_file = file;
-    *out = MOS_OUTCOME_WRITTEN;
-    return MOS_OK;
-}
-
-mos_status mos_target_file_write(mos_target_file *file, const void *data, size_t size_bytes, uint64_t offset_bytes,
-                                 struct mos_error *error) {
-    for (size_t done = 0; done < size_bytes;) {
-        ssize_t put = pwrite(file->descriptor, (const char *)data + done, size_bytes - done, (off_t)(offset_bytes + done));
-        if (put < 0 && errno != EINTR) {
-            return mos_fail_errno(error, errno, "cannot be written");
-        }
-        if (put > 0) {
-            mos_pace_disk(put);
-            done += (size_t)put;
-        }
-    }
-    return MOS_OK;
-}
-
-static void release(mos_target_file *file) {
-    if (file->descriptor >= 0) {
-        close(file->descriptor);
-    }
-    if (file->parent >= 0) {
-        close(file->parent);
-    }
-    free(file->name);
-    free(file);
-}
-
-// A journal that an earlier database left under the same name would be played into the new one.
-static void remove_journals(mos_target_file *file) {
-    for (size_t i = 0; i < sizeof(journal_endings) / sizeof(journal_endings[0]); i++) {
-        char *name;
-        if (asprintf(&name, "%s%s", file->name, journal_endings[i]) >= 0) {
-            unlinkat(file->parent, name, 0);
-            free(name);
-        }
-    }
-}
-
-mos_status mos_target_file_commit(mos_target *target, mos_target_file *file, const struct mos_entry *entry, enum mos_outcome *out,
-                                  struct mos_error *error) {
-    mos_target_set_metadata(target, entry, file->descriptor, -1, NULL, true);
-    if (entry->type == MOS_ENTRY_DATABASE && target->options.existing == MOS_EXISTING_REPLACE) {
-        remove_journals(file);
-    }
-    mos_status status = *file->temporary ? put_in_place(target, entry, file->parent, file->temporary, file->name, out, error)
-                                         : give_name(target, entry, file, out, error);
-    release(file);
-    return status;
-}
-
-void mos_target_file_abandon(mos_target_file *file) {
-    if (!file) {
-        return;
-    }
-    if (file->descriptor >= 0 && *file->temporary) {
-        unlinkat(file->parent, file->temporary, 0);
-    }
-    release(file);
-}
-
-void mos_target_file_proc_path(const mos_target_file *file, char out[64]) {
-    snprintf(out, 64, "/proc/self/fd/%d", file->descriptor);
 }
 
 bool mos_target_lost_privileged(const mos_target *target) {

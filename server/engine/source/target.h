@@ -1,8 +1,9 @@
 // Writes entries of a backup beneath one directory. Every step down goes through an open directory, one component at a time, and never
 // through a link: whatever lies in the target, or is put there meanwhile, nothing is written outside of it.
 //
-// Files are written without a name, or under one of their own, and get theirs when they are whole. Call mos_target_directory for
-// directories on the way down and mos_target_finish_directory on the way back up, when nothing in them changes any more.
+// Files are written without a name, under one of their own, or so that nobody may read them, until they are whole. Call
+// mos_target_directory for directories on the way down and mos_target_finish_directory on the way back up, when nothing in them changes any
+// more.
 //
 // What goes wrong with one path is told to `warn` and shows in the outcome; a call fails only when nothing more can be written
 // (MOS_NO_SPACE). Not thread safe per object; clones of one target may be used by several threads at once.
@@ -73,6 +74,11 @@ typedef struct mos_target_file mos_target_file;
 // *out_file is NULL unless the outcome is MOS_OUTCOME_WRITTEN. The size of a sparse file is set, so that what is not written is a hole.
 mos_status mos_target_file_create(mos_target *target, const struct mos_entry *entry, mos_target_file **out_file, enum mos_outcome *out,
                                   struct mos_error *error);
+// The same for a file that this thread alone writes and ends, and does so before it uses the target for anything else: it costs half as
+// many system calls. It has its name from the beginning, unless there is something to replace, but until it is whole nobody may read it
+// (mode 0), and its time is another one than the entry's. Who finds such a file, and is to keep it, warns.
+mos_status mos_target_file_create_at_once(mos_target *target, const struct mos_entry *entry, mos_target_file **out_file,
+                                          enum mos_outcome *out, struct mos_error *error);
 // MOS_IO for a failure that concerns this file alone: abandon it, warn, go on.
 mos_status mos_target_file_write(mos_target_file *file, const void *data, size_t size_bytes, uint64_t offset_bytes,
                                  struct mos_error *error);

@@ -65,29 +65,57 @@ static void set_attributes(mos_target *target, const struct mos_entry *entry, in
     }
 }
 
-void mos_target_set_metadata(mos_target *target, const struct mos_entry *entry, int descriptor, int parent, const char *name, bool fresh) {
+static void ask(struct mos_newborn *newborn, int parent) {
+    struct stat directory;
+    newborn->asked = true;
+    newborn->lasts = parent >= 0 && fstat(parent, &directory) == 0 && directory.st_uid == geteuid();
+}
+
+// ACLs handed down by the parent.
+static void remove_inherited(const struct mos_entry *entry, int descriptor, const char *path, struct mos_newborn *newborn) {
+    static const char name[] = "system.posix_acl_access";
+    if (entry->type == MOS_ENTRY_SYMLINK || recorded(entry, name)) {
+        return;
+    }
+    if (newborn->lasts && !newborn->acl_known) {
+        newborn->has_acl = (descriptor >= 0 ? fgetxattr(descriptor, name, NULL, 0) : lgetxattr(path, name, NULL, 0)) >= 0;
+        newborn->acl_known = true;
+    }
+    if (!newborn->acl_known || newborn->has_acl) {
+        int failed = descriptor >= 0 ? fremovexattr(descriptor, name) : lremovexattr(path, name);
+        // Nothing to remove is the rule.
+        (void)failed;
+    }
+}
+
+void mos_target_set_metadata(mos_target *target, const struct mos_entry *entry, int descriptor, int parent, const char *name,
+                             struct mos_newborn *newborn) {
     char path[320] = "";
     if (descriptor < 0) {
         snprintf(path, sizeof(path), "/proc/self/fd/%d/%s", parent, name);
     }
-    // A new file often has them already: looking costs less than setting.
+    if (newborn && !newborn->asked) {
+        ask(newborn, parent);
+    }
+    // A new file often has its owner already: looking costs less than setting, and remembering less than looking.
     struct stat is = {.st_uid = (uid_t)-1};
-    bool looked = fresh && descriptor >= 0 && fstat(descriptor, &is) == 0;
+    bool looked = newborn && !newborn->owner_known &&
+                  (descriptor >= 0 ? fstat(descriptor, &is) : fstatat(parent, name, &is, AT_SYMLINK_NOFOLLOW)) == 0;
+    if (looked) {
+        newborn->uid = is.st_uid;
+        newborn->gid = is.st_gid;
+        newborn->owner_known = newborn->lasts;
+    }
+    bool known = looked || (newborn && newborn->owner_known);
     // The owner first: setting it takes setuid bits and capabilities away.
-    if (!looked || is.st_uid != entry->uid || is.st_gid != entry->gid) {
+    if (!known || newborn->uid != entry->uid || newborn->gid != entry->gid) {
         set_owner(target, entry, descriptor, parent, name);
         looked = false;
     }
-    if (!fresh) {
+    if (newborn) {
+        remove_inherited(entry, descriptor, path, newborn);
+    } else {
         remove_others(target, entry, descriptor, path);
-    } else if (entry->type != MOS_ENTRY_SYMLINK && !recorded(entry, "system.posix_acl_access")) {
-        int failed = descriptor >= 0 ? fremovexattr(descriptor, "system.posix_acl_access") : lremovexattr(path, "system.posix_acl_access");
-        // Nothing to remove is the rule.
-        (void)failed;
-    }
-    if (fresh && entry->type == MOS_ENTRY_DIRECTORY && !recorded(entry, "system.posix_acl_default")) {
-        int failed = fremovexattr(descriptor, "system.posix_acl_default");
-        (void)failed;
     }
     set_attributes(target, entry, descriptor, path);
     if (entry->type != MOS_ENTRY_SYMLINK && (!looked || entry->xattr_count || (is.st_mode & 07777) != entry->mode)) {
