@@ -1,5 +1,6 @@
 """Copies on real servers of every protocol: what lies there, cut connections, locks, and a server that comes back from there."""
 
+import base64
 import contextlib
 import http.client
 import shutil
@@ -9,8 +10,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from integration.test_offsite import DELETED, RETRYING, copies, same, take, wait_for_copy
-from support.api import offsite, pb, refused
+from integration.test_offsite import COMPLETED, DELETED, RETRYING, copies, same, take, wait_for_copy
+from support.api import alert, offsite, pb, refused
 from support.data import make_files
 from support.program import BIN, CEILING, environment, wait_until
 from support.stores import S3, Azure, Gcs, Moto, Sftp, running
@@ -144,14 +145,64 @@ def test_cut_off_it_goes_on(s3, start, source):
     assert copy.objects_done == copy.objects_total
 
 
-def test_wrong_credentials_are_told(s3, start, source):
-    server = start(**s3.settings() | {"AWS_SECRET_ACCESS_KEY": "another"}, OFFSITE_RETRY_SECONDS=60, BACKUP_CONFIG_PATHS=source)
-    client = server.client()
-    record = client.backup("CONFIGURATION")
-    copy = wait_for_copy(client, record.id, RETRYING)
-    assert "another" not in copy.message and copy.message
-    (location,) = client.call(client.offsite.ListLocations, offsite.ListLocationsRequest()).locations
-    assert location.health == offsite.OffsiteLocation.UNHEALTHY and location.message and "another" not in location.message
+def wrong_secret(s3, folder):
+    return {"AWS_SECRET_ACCESS_KEY": "another-secret"}
+
+
+def wrong_key(azure, folder):
+    return {"AZURE_STORAGE_KEY": base64.b64encode(b"another-secret of the same length").decode()}
+
+
+def wrong_account(gcs, folder):
+    key = subprocess.run(["openssl", "genrsa", "2048"], capture_output=True, text=True, check=True, timeout=CEILING).stdout
+    gcs.write_account(folder / "another-secret.json", key)
+    return {"GOOGLE_APPLICATION_CREDENTIALS": folder / "another-secret.json"}
+
+
+def changed_host(sftp, folder):
+    sftp.make_key(folder / "other-host")
+    sftp.know(folder / "known", folder / "other-host.pub")
+    return {"SFTP_KNOWN_HOSTS": folder / "known"}
+
+
+def missing_bucket(server, folder):
+    return {"OFFSITE_BUCKET": f"{server.folder}/missing" if isinstance(server, Sftp) else "missing"}
+
+
+WRONG = [(S3, wrong_secret), (Azure, wrong_key), (Gcs, wrong_account), (Sftp, changed_host)] + [(kind, missing_bucket) for kind in LOCATIONS]
+
+
+@pytest.mark.parametrize("kind, wrong", WRONG, ids=lambda value: value.__name__)
+def test_what_is_wrong_with_a_location_is_told_until_it_is_put_right(kind, wrong, start, source, tmp_path):
+    def is_open(client):
+        found = client.call(client.alerts.ListAlerts, alert.ListAlertsRequest(type=alert.Alert.OFFSITE_FAILED, page_size=100)).alerts
+        assert all("another-secret" not in one.message for one in found)
+        return any(not one.HasField("resolved_at") for one in found)
+
+    with running(kind) as provider:
+        right = provider.settings() | {"OFFSITE_RETRY_SECONDS": 60, "BACKUP_CONFIG_PATHS": source}
+        server = start(**right | wrong(provider, tmp_path))
+        client = server.client()
+        record = client.backup("CONFIGURATION")
+        copy = wait_for_copy(client, record.id, RETRYING)
+        assert copy.message and "another-secret" not in copy.message
+        (location,) = client.call(client.offsite.ListLocations, offsite.ListLocationsRequest()).locations
+        assert location.health == offsite.OffsiteLocation.UNHEALTHY and location.message and "another-secret" not in location.message
+        assert is_open(client) and "another-secret" not in server.log_text()
+        server.stop()
+        server.settings = server.settings | {name: str(value) for name, value in right.items()}
+        server.start()
+        client = server.client()
+        if wrong is missing_bucket:
+            # Another location: what was to go to the one that never was is given up, and goes to this one.
+            wait_until(lambda: [one for one in copies(client, backup_id=record.id) if one.status == COMPLETED], "a copy at the right location")
+        else:
+            # At once, not after the pause, that it had been told.
+            client.call(client.offsite.UploadBackup, offsite.UploadBackupRequest(backup_id=record.id))
+            wait_for_copy(client, record.id)
+            wait_until(lambda: not is_open(client), "the alert is resolved")
+        # Before the folder of the provider goes.
+        server.stop()
 
 
 def test_locks_hold_and_grow(s3, start, source):

@@ -131,7 +131,11 @@ static mos_status take_token(mos_gcs_account *account, const struct mos_store_ht
     if (response->code != 200) {
         const char *why = mos_json_text(json, "error_description");
         why = why ? why : mos_json_text(json, "error");
-        // Also where the clock of this machine is wrong.
+        // The times that were signed, iat and exp, are not those of Google.
+        if (why && strstr(why, "iat and exp")) {
+            return mos_fail(error, MOS_FAILED_PRECONDITION, "Google gives %s no access: the clock of this machine is not that of Google",
+                            account->email);
+        }
         mos_status status = response->code == 400 ? MOS_UNAUTHENTICATED : mos_store_http_status(response->code);
         return mos_fail(error, status, "Google gives %s no access: %ld %.200s", account->email, response->code, why ? why : "");
     }

@@ -131,6 +131,8 @@ void mos_offsite_note_health(struct mos_offsite_place *place, mos_status status,
         return;
     }
     pthread_mutex_lock(&offsite->mutex);
+    // What the server before this one told of it may be put right meanwhile, as wrong settings are.
+    bool first = place->checked_at_ns == 0;
     place->checked_at_ns = mos_now_unix_ns();
     bool failed = place->failing_since_ns != 0;
     if (status == MOS_OK) {
@@ -145,7 +147,7 @@ void mos_offsite_note_health(struct mos_offsite_place *place, mos_status status,
         mos_log_warning("an offsite location does not answer as it should", MOS_TEXT("location", place->name),
                         MOS_TEXT("status", mos_status_name(status)), MOS_TEXT("reason", message));
         mos_offsite_raise(offsite, MOS_ALERT_OFFSITE_FAILED, place->url, "", message, NULL, 0);
-    } else if (failed) {
+    } else if (failed || first) {
         mos_offsite_resolve(offsite, MOS_ALERT_OFFSITE_FAILED, place->url);
     }
 }

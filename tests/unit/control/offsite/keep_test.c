@@ -78,6 +78,15 @@ MOS_TEST(a_bucket_that_was_emptied_is_claimed_anew) {
     scene_close(&scene);
 }
 
+MOS_TEST(what_the_server_before_told_of_a_place_is_resolved) {
+    struct scene scene;
+    scene_open(&scene);
+    mos_offsite_raise(&scene.offsite, MOS_ALERT_OFFSITE_FAILED, scene.place->url, "", "it did not let us in", NULL, 0);
+    mos_offsite_probe(scene.place);
+    CU_ASSERT(!alert_is_open(&scene, MOS_ALERT_OFFSITE_FAILED, "", scene.place->url));
+    scene_close(&scene);
+}
+
 // ---- Locks ----
 
 MOS_TEST(a_lock_that_cannot_be_extended_is_told_and_stops_no_other) {
