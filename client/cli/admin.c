@@ -7,7 +7,6 @@
 #include "cli/cli.h"
 #include "cli/table.h"
 #include "common/clock.h"
-#include "grpc/health/v1/health.pb-c.h"
 #include "mosaajii/backup/v1/admin.grpc-client.h"
 
 #define PAGE_SIZE 200
@@ -230,18 +229,15 @@ int mos_health_show(struct mos_cli *cli) {
     struct mos_rpc_call_options options = mos_cli_quick(cli);
     // Everybody may ask, and a token that is no longer good must not turn the answer.
     options.token = NULL;
-    Grpc__Health__V1__HealthCheckRequest request = GRPC__HEALTH__V1__HEALTH_CHECK_REQUEST__INIT;
-    ProtobufCMessage *message;
-    if (mos_rpc_unary(mos_client_channel(cli->client), "/grpc.health.v1.Health/Check", &options, &request.base,
-                      &grpc__health__v1__health_check_response__descriptor, cli->arena, &message, &error) != MOS_OK) {
+    ProtobufCMessage *answer;
+    const char *word;
+    if (mos_client_health(cli->client, &options, cli->arena, &answer, &word, &error) != MOS_OK) {
         return mos_cli_fail(cli, &error);
     }
-    const Grpc__Health__V1__HealthCheckResponse *answer = (const Grpc__Health__V1__HealthCheckResponse *)message;
-    bool serving = answer->status == GRPC__HEALTH__V1__HEALTH_CHECK_RESPONSE__SERVING_STATUS__SERVING;
     if (cli->json) {
-        mos_cli_print_json(message);
+        mos_cli_print_json(answer);
     } else {
-        printf("%s\n", mos_cli_word(cli, &grpc__health__v1__health_check_response__serving_status__descriptor, (int)answer->status));
+        printf("%s\n", word);
     }
-    return serving ? MOS_EXIT_DONE : MOS_EXIT_FAILED;
+    return strcmp(word, "SERVING") == 0 ? MOS_EXIT_DONE : MOS_EXIT_FAILED;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/buffer.h"
+#include "grpc/health/v1/health.pb-c.h"
 
 #define TOKEN_LIMIT_BYTES 8192
 
@@ -133,4 +134,19 @@ void mos_client_explain(const mos_client *client, struct mos_error *error) {
         mos_fail(error, MOS_UNAUTHENTICATED, "no token to show to the server (%s); set MOSAAJII_TOKEN or MOSAAJII_TOKEN_FILE",
                  client->no_token);
     }
+}
+
+mos_status mos_client_health(const mos_client *client, const struct mos_rpc_call_options *options, mos_arena *arena, ProtobufCMessage **out,
+                             const char **out_word, struct mos_error *error) {
+    Grpc__Health__V1__HealthCheckRequest request = GRPC__HEALTH__V1__HEALTH_CHECK_REQUEST__INIT;
+    mos_status status = mos_rpc_unary(client->channel, "/grpc.health.v1.Health/Check", options, &request.base,
+                                      &grpc__health__v1__health_check_response__descriptor, arena, out, error);
+    if (status != MOS_OK) {
+        return status;
+    }
+    const Grpc__Health__V1__HealthCheckResponse *answer = (const Grpc__Health__V1__HealthCheckResponse *)*out;
+    const ProtobufCEnumValue *value =
+        protobuf_c_enum_descriptor_get_value(&grpc__health__v1__health_check_response__serving_status__descriptor, (int)answer->status);
+    *out_word = value ? value->name : "UNKNOWN";
+    return MOS_OK;
 }

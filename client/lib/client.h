@@ -41,4 +41,8 @@ struct mos_rpc_call_options mos_client_options(const mos_client *client, int64_t
 // Puts into a call's error what the server could not know: which server was not reachable, why no token was sent.
 void mos_client_explain(const mos_client *client, struct mos_error *error);
 
+// What the server's health service answers, as a message in the arena and as a word: SERVING and the like. Borrowed.
+mos_status mos_client_health(const mos_client *client, const struct mos_rpc_call_options *options, mos_arena *arena, ProtobufCMessage **out,
+                             const char **out_word, struct mos_error *error);
+
 #endif

@@ -1,14 +1,11 @@
 """The dashboard in a real browser, against a real server: what a shop's owner does with it, from signing in to a restored file."""
 
 import sqlite3
-from urllib.parse import quote
 
 import pytest
 
 from support.browser import CHROMIUM
-from support.data import make_files
 from support.program import BIN
-from support.rest import Gateway
 
 pytestmark = [
     pytest.mark.skipif(not (BIN / "mosaajii-gateway").exists(), reason="the gateway is not built"),
@@ -17,56 +14,7 @@ pytestmark = [
 
 expect = pytest.importorskip("playwright.sync_api").expect
 
-from support.dashboard import Browsers  # noqa: E402
-
-
-@pytest.fixture(scope="module")
-def browsers():
-    with Browsers() as browsers:
-        yield browsers
-
-
-class Shop:
-    """A server with sources as a shop has them, and its gateway."""
-
-    def __init__(self, start, folder):
-        self.uploads = make_files(folder / "shop/uploads", 60, 4000)
-        self.config = make_files(folder / "shop/etc", 8, 300, seed=2)
-        self.database = folder / "shop/shop.db"
-        with sqlite3.connect(self.database) as connection:
-            connection.execute("CREATE TABLE sales (id INTEGER PRIMARY KEY, item TEXT)")
-            connection.executemany("INSERT INTO sales (item) VALUES (?)", [("tea",)] * 500)
-        connection.close()
-        self.server = start(
-            BACKUP_FILES_PATHS=self.uploads, BACKUP_CONFIG_PATHS=self.config, DATABASE_URL=f"sqlite://{self.database}"
-        )
-        self.server.settings["MOSAAJII_LISTEN"] = self.server.address
-        self.gateway = Gateway(self.server.address)
-        self.rest = self.gateway.rest(self.server.token)
-
-    def token(self, role):
-        return self.rest.post("/api/tokens", {"name": f"a {role.lower()}", "role": role}).data(201)["secret"]
-
-
-@pytest.fixture
-def shop(start, tmp_path):
-    shop = Shop(start, tmp_path)
-    yield shop
-    shop.gateway.stop()
-
-
-@pytest.fixture
-def visit(browsers, shop):
-    """visit(**options): a visitor, closed at the end of the test."""
-    visitors = []
-
-    def visit(**options):
-        visitors.append(browsers.visitor(shop.gateway.address, **options))
-        return visitors[-1]
-
-    yield visit
-    for visitor in visitors:
-        visitor.close()
+from support.dashboard import browsers, shop, visit  # noqa: E402, F401
 
 
 def test_signing_in_and_out(shop, visit):
@@ -121,13 +69,9 @@ def test_back_up_watch_browse_restore_and_delete(shop, visit, tmp_path):
         files.locator("table").get_by_role("button", name=part, exact=False).first.click()
     original = shop.uploads / "part-3/file-00003.dat"
     download = files.get_by_role("button", name="Download file-00003.dat")
-    if shop.rest.get(f"/api/backups/{backup['id']}/content?path={quote(str(original))}").to_come:
+    with visitor.page.expect_download() as downloaded:
         download.click()
-        visitor.see("reads no single files", files)
-    else:
-        with visitor.page.expect_download() as downloaded:
-            download.click()
-        assert downloaded.value.path().read_bytes() == original.read_bytes()
+    assert downloaded.value.path().read_bytes() == original.read_bytes()
 
     visitor.press("Verify")
     visitor.see("The backup is whole.")
@@ -333,8 +277,6 @@ def test_times_are_in_the_viewers_zone(shop, visit):
 
 
 def test_a_recovery_is_built_run_approved_and_reported(shop, visit):
-    if shop.rest.get("/api/disaster-recovery/plans").to_come:
-        pytest.skip("this server knows no recovery plans")
     client = shop.server.client()
     client.backup("CONFIGURATION")
     client.backup("FILES")
@@ -393,8 +335,6 @@ def test_a_recovery_is_built_run_approved_and_reported(shop, visit):
 
 
 def test_an_alert_appears_and_is_acknowledged(shop, visit):
-    if shop.rest.get("/api/backups/alerts").to_come:
-        pytest.skip("this server raises no alerts")
     backup = shop.server.client().backup("FILES", integrity_check_enabled=False)
     visitor = visit().sign_in(shop.server.token)
     visitor.see("Nothing waits for you.")
@@ -425,8 +365,6 @@ def test_an_alert_appears_and_is_acknowledged(shop, visit):
 
 
 def test_a_schedule_is_made_paused_and_deleted(shop, visit):
-    if shop.rest.get("/api/schedules").to_come:
-        pytest.skip("this server keeps no schedules")
     visitor = visit().sign_in(shop.server.token)
     visitor.go("schedules", "Schedules")
     visitor.see("Nothing is backed up by itself yet.")

@@ -85,6 +85,7 @@ export function SchedulesPage() {
 function One({ schedule, reload }: { schedule: Schedule; reload: () => void }) {
   const may = useMay();
   const [deleting, setDeleting] = useState(false);
+  const [editing, setEditing] = useState(false);
   const path = `/api/schedules/${encodeURIComponent(schedule.id)}`;
   const pause = useTask(async () => {
     await put(path, { ...schedule, paused: !schedule.paused });
@@ -126,11 +127,15 @@ function One({ schedule, reload }: { schedule: Schedule; reload: () => void }) {
           <Button icon={schedule.paused ? "play" : "pause"} busy={pause.busy} onClick={() => void pause.run()}>
             {schedule.paused ? "Resume" : "Pause"}
           </Button>
+          <Button aria-label={`Change ${schedule.name}`} onClick={() => setEditing(true)}>
+            Change
+          </Button>
           {may("BackupService.DeleteSchedule") && (
             <Button kind="quiet" icon="trash" aria-label={`Delete ${schedule.name}`} title="Delete" onClick={() => setDeleting(true)} />
           )}
         </div>
       )}
+      {editing && <Edit draft={draftOf(schedule)} schedule={schedule} onClose={() => setEditing(false)} onMade={reload} />}
       {deleting && (
         <Confirm
           title={`Delete the schedule ${schedule.name}?`}
@@ -150,24 +155,32 @@ function One({ schedule, reload }: { schedule: Schedule; reload: () => void }) {
   );
 }
 
-function Edit({ draft: first, onClose, onMade }: { draft: Draft; onClose: () => void; onMade: () => void }) {
+function draftOf(schedule: Schedule): Draft {
+  const { name, cron, timeZone, catchUp, backup } = schedule;
+  return { name, cron, timeZone, catchUp, type: backup?.type ?? "FULL", retentionDays: String(backup?.retentionDays || "") };
+}
+
+// A new schedule, or what is to be another way in one that there is: all else stays as it is in that.
+function Edit({ draft: first, schedule, onClose, onMade }: { draft: Draft; schedule?: Schedule; onClose: () => void; onMade: () => void }) {
   const [draft, setDraft] = useState(first);
   const [own, setOwn] = useState(!usual.some(([cron]) => cron === first.cron));
   const set = (part: Partial<Draft>) => setDraft({ ...draft, ...part });
   const task = useTask(async () => {
-    await post("/api/schedules", {
-      name: draft.name.trim(),
-      cron: draft.cron.trim(),
-      timeZone: draft.timeZone.trim(),
-      catchUp: draft.catchUp,
-      overlap: "SKIP",
-      backup: { type: draft.type, ...(draft.retentionDays ? { retentionDays: Number(draft.retentionDays) } : {}) },
-    });
+    const asked = { name: draft.name.trim(), cron: draft.cron.trim(), timeZone: draft.timeZone.trim(), catchUp: draft.catchUp };
+    const days = draft.retentionDays ? { retentionDays: Number(draft.retentionDays) } : {};
+    if (schedule) {
+      const { retentionDays: _, ...backup } = schedule.backup ?? {};
+      await put(`/api/schedules/${encodeURIComponent(schedule.id)}`, {
+        ...schedule,
+        ...asked,
+        backup: { ...backup, type: draft.type, ...days },
+      });
+    } else await post("/api/schedules", { ...asked, overlap: "SKIP", backup: { type: draft.type, ...days } });
     onMade();
     onClose();
   });
   return (
-    <Dialog title="New schedule" onClose={onClose}>
+    <Dialog title={schedule ? `Change ${schedule.name}` : "New schedule"} onClose={onClose}>
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -216,7 +229,7 @@ function Edit({ draft: first, onClose, onMade }: { draft: Draft; onClose: () => 
         <footer>
           <Button onClick={onClose}>Not now</Button>
           <Button type="submit" kind="main" busy={task.busy}>
-            Make the schedule
+            {schedule ? "Save" : "Make the schedule"}
           </Button>
         </footer>
       </form>
