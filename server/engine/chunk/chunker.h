@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 #define MOS_CHUNK_MIN_BYTES (256u << 10)
-#define MOS_CHUNK_AVERAGE_BYTES (1u << 20)
+#define MOS_CHUNK_AVERAGE_BYTES (512u << 10)
 #define MOS_CHUNK_MAX_BYTES (4u << 20)
 // No repository may ask for more.
 #define MOS_CHUNK_LIMIT_BYTES (16u << 20)
