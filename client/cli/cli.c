@@ -34,13 +34,15 @@ enum mos_exit mos_exit_of(mos_status status) {
 }
 
 int mos_cli_fail(const struct mos_cli *cli, struct mos_error *error) {
+    bool server_away = strcmp(error->field, MOS_RPC_NO_SERVER) == 0;
     if (cli && cli->client) {
         mos_client_explain(cli->client, error);
     }
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     const char *message = error->message[0] ? error->message : mos_status_phrase(error->status);
     fprintf(stderr, "mosaajii: %s\n", mos_terminal_escape(arena, message));
-    return mos_exit_of(error->status);
+    // A server that says that something else is away was reached.
+    return error->status == MOS_UNAVAILABLE && !server_away ? MOS_EXIT_FAILED : mos_exit_of(error->status);
 }
 
 struct mos_rpc_call_options mos_cli_quick(const struct mos_cli *cli) {

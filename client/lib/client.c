@@ -126,7 +126,7 @@ static const char *innermost(const char *message) {
 }
 
 void mos_client_explain(const mos_client *client, struct mos_error *error) {
-    if (error->status == MOS_UNAVAILABLE) {
+    if (error->status == MOS_UNAVAILABLE && strcmp(error->field, MOS_RPC_NO_SERVER) == 0) {
         char reason[sizeof(error->message)];
         snprintf(reason, sizeof(reason), "%s", innermost(error->message));
         mos_fail(error, MOS_UNAVAILABLE, "the server at %s (MOSAAJII_SERVER) is not reachable: %.500s", client->address, reason);

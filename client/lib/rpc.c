@@ -262,12 +262,17 @@ static mos_status end_status(mos_rpc_stream *stream, struct mos_error *error) {
             if (!stream->error.message[0]) {
                 mos_fail(&stream->error, stream->status, "%s", mos_status_phrase(stream->status));
             }
+            bool told = false;
             for (size_t i = 0; i < stream->trailers.count; i++) {
                 const grpc_metadata *item = &stream->trailers.metadata[i];
                 if (grpc_slice_str_cmp(item->key, "grpc-status-details-bin") == 0) {
+                    told = true;
                     mos_rpc_details_decode(GRPC_SLICE_START_PTR(item->value), GRPC_SLICE_LENGTH(item->value), &stream->error);
                     stream->status = stream->error.status;
                 }
+            }
+            if (stream->status == MOS_UNAVAILABLE && !told) {
+                memcpy(stream->error.field, MOS_RPC_NO_SERVER, sizeof(MOS_RPC_NO_SERVER));
             }
         }
     }

@@ -16,6 +16,9 @@
 #ifndef MOS_CLIENT_LIB_RPC_H
 #define MOS_CLIENT_LIB_RPC_H
 
+// The field of a MOS_UNAVAILABLE that no server said: this one is not there.
+#define MOS_RPC_NO_SERVER "MOSAAJII_SERVER"
+
 #include <stddef.h>
 #include <stdint.h>
 

@@ -362,6 +362,11 @@ static mos_status open_state(struct program *program, struct mos_error *error) {
     if (status != MOS_OK) {
         return mos_fail_context(error, "opening the repository %s", program->engine.repository);
     }
+    if (*repository->away) {
+        // The catalog, the trail and the alerts need no key: better a server that says what it lacks than none.
+        mos_log_error("the keys of the repository cannot be used for now", MOS_TEXT("reason", repository->away));
+        return mos_queue_settle_later(program->queue, error);
+    }
     mos_log_info(repository->created ? "repository created" : "repository opened", MOS_TEXT("repository", program->engine.repository),
                  MOS_TEXT("id", repository->id));
     return mos_queue_settle(program->queue, error);

@@ -4,10 +4,10 @@ import subprocess
 
 import pytest
 
-from support.api import admin, pb, refused
+from support.api import admin, alert, pb, refused
 from support.data import digest, make_files
 from support.kms import REGION, Aws, Local, Vault
-from support.program import BIN, environment
+from support.program import BIN, Server, environment
 
 
 @pytest.fixture(params=[Local, Aws, Vault], ids=["local", "aws", "vault"])
@@ -31,6 +31,10 @@ def source(tmp_path):
 
 def keys(client):
     return [key.id for key in client.call(client.admin.ListKeys, admin.ListKeysRequest()).keys]
+
+
+def actions(client, action):
+    return list(client.call(client.admin.ListAuditEntries, admin.ListAuditEntriesRequest(page_size=1000, action=action)).entries)
 
 
 def rotate(client):
@@ -127,6 +131,59 @@ def test_service_away(start, source, remote, fault, code):
         remote.door.fault = None
 
     fails_and_recovers(server, source, broken, mended, code)
+
+
+def test_nothing_is_written_before_the_service_has_answered(start, tmp_path, source, remote):
+    home = tmp_path / "home"
+    server = Server(home, BACKUP_FILES_PATHS=source, KMS_TIMEOUT_SECONDS=1, **remote.settings())
+
+    def refused_start():
+        server.launch()
+        assert server.process.wait(60) == 1
+        server.process.stdout.close()
+        assert not server.keyring.exists() and not (home / "repo/keys/repository").exists()
+
+    remote.door.fault = "gone"
+    refused_start()
+    remote.door.fault = None
+    remote.disable()
+    refused_start()
+    remote.enable()
+    # Whatever was tried before, the provider of the start that works is the one.
+    server = start(BACKUP_FILES_PATHS=source)
+    assert keys(server.client()) == ["local/1"]
+
+
+def test_restarted_while_the_service_is_away(start, source, remote):
+    server = start(BACKUP_FILES_PATHS=source, KMS_TIMEOUT_SECONDS=1, **remote.settings())
+    client = server.client()
+    whole = client.backup("FILES")
+    server.stop()
+    remote.door.fault = "gone"
+    start_line = len(server.log)
+    server.start()
+    client = server.client()
+    # What the catalog knows is there, and what needs a key says what is missing.
+    assert [backup.id for backup in client.call(client.backups.ListBackups, pb.ListBackupsRequest()).backups] == [whole.id]
+    assert client.get(whole.id).status == pb.Backup.VERIFIED
+    failed = client.backup("FILES", good=False)
+    assert failed.status == pb.Backup.FAILED and "the KMS gives no answer" in failed.message
+    job = client.call(client.backups.RestoreBackup, pb.RestoreBackupRequest(backup_id=whole.id, target=str(server.restore_root / "away")))
+    job = client.finish(job)
+    assert job.status == pb.Job.FAILED and "the KMS gives no answer" in job.message
+    alerts = client.call(client.alerts.ListAlerts, alert.ListAlertsRequest()).alerts
+    assert any(alert.Alert.Type.Name(found.type) == "ENCRYPTION_FAILED" for found in alerts), alerts
+    server.wait_for_log("cannot be told", start_line)
+    (checked, *_) = actions(client, "Keys.Check")
+    assert checked.result == "UNAVAILABLE" and "cannot be told" in checked.details["message"]
+    assert not [entry for entry in actions(client, "Alert.ENCRYPTION_FAILED") if entry.result == "DATA_LOSS"]
+    told = server.cli("key", "list", check=1).stderr
+    assert "the KMS gives no answer" in told and "not reachable" not in told
+    told = server.cli("key", "list", check=6, MOSAAJII_SERVER="127.0.0.1:1").stderr
+    assert "is not reachable" in told
+    remote.door.fault = None
+    good(client, server, whole, source, "back")
+    assert client.backup("FILES").status == pb.Backup.VERIFIED
 
 
 def test_a_fault_that_passes_delays_and_nothing_else(start, source, remote):

@@ -159,6 +159,7 @@ mos_queue *mos_queue_create(mos_catalog *catalog, const struct mos_engine *engin
     pthread_cond_init(&queue->work, NULL);
     pthread_cond_init(&queue->inquiry_free, NULL);
     pthread_cond_init(&queue->keys_free, NULL);
+    pthread_mutex_init(&queue->settling, NULL);
     return queue;
 }
 
@@ -258,6 +259,8 @@ void mos_queue_destroy(mos_queue *queue) {
     pthread_cond_destroy(&queue->work);
     pthread_cond_destroy(&queue->inquiry_free);
     pthread_cond_destroy(&queue->keys_free);
+    pthread_mutex_destroy(&queue->settling);
+    free(queue->unsettled);
     free(queue);
 }
 

@@ -27,6 +27,10 @@ typedef mos_status (*mos_queue_prepare)(void *context, const char *backup_id, co
 void mos_queue_set_prepare(mos_queue *queue, mos_queue_prepare prepare, void *context);
 // Settles what a server that is gone left unfinished, by what the repository says was committed. Before start.
 mos_status mos_queue_settle(mos_queue *queue, struct mos_error *error);
+// The same while the repository cannot be asked: jobs of which it alone knows what became of them are left for mos_queue_settle_rest, which
+// may be called at any time, and leaves what it cannot settle for the next call.
+mos_status mos_queue_settle_later(mos_queue *queue, struct mos_error *error);
+mos_status mos_queue_settle_rest(mos_queue *queue, struct mos_error *error);
 mos_status mos_queue_start(mos_queue *queue, struct mos_error *error);
 // Takes no more jobs, stops those that run, and settles all. Blocks until that is done.
 void mos_queue_stop(mos_queue *queue);
@@ -132,7 +136,8 @@ mos_status mos_queue_diff(mos_queue *queue, const Mosaajii__Engine__V1__DiffRequ
 mos_status mos_queue_read_file(mos_queue *queue, const Mosaajii__Engine__V1__ReadRequest *request, int cancel_fd,
                                mos_status (*take)(void *context, int64_t offset, ProtobufCBinaryData data, struct mos_error *error),
                                void *context, struct mos_error *error);
-// Makes the repository and the keyring where they do not exist. The answer lives in the arena.
+// Makes the repository and the keyring where they do not exist; `away` in the answer says why the keys of one that does cannot be used. The
+// answer lives in the arena.
 mos_status mos_queue_init(mos_queue *queue, mos_arena *arena, const Mosaajii__Engine__V1__Repository **out, struct mos_error *error);
 // A conversation about keys: the request holds one of its operations. Those that change keys come one after another, and where they find a
 // rewrapping at work they fail after a while: MOS_FAILED_PRECONDITION. The answer lives in the arena.

@@ -51,6 +51,11 @@ struct mos_queue {
     // A deletion had to leave something behind: pruned when no backup runs any more. The catalog knows it too.
     bool prune_due;
 
+    // Jobs of a server before that are not settled yet. Settling is for one at a time.
+    pthread_mutex_t settling;
+    char (*unsettled)[MOS_ID_TEXT_BYTES];
+    size_t unsettled_count;
+
     // Turns of conversations that are no jobs.
     pthread_cond_t inquiry_free;
     int inquiries;

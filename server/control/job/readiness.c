@@ -11,7 +11,7 @@
 #include "common/log.h"
 #include "control/catalog/audit.h"
 
-enum { INTERVAL_SECONDS = 86400, FAILURES_TOLD = 20 };
+enum { INTERVAL_SECONDS = 86400, AWAY_INTERVAL_SECONDS = 30, FAILURES_TOLD = 20 };
 
 typedef Mosaajii__Engine__V1__KeyReport key_report;
 
@@ -24,6 +24,8 @@ struct mos_readiness {
     pthread_mutex_t mutex;
     pthread_cond_t stop;
     bool stopping;
+    // Of the last look; the thread's own.
+    bool away;
 };
 
 static mos_status add(mos_catalog_session *session, void *argument, struct mos_error *error) {
@@ -111,19 +113,36 @@ static void tell_listener(struct mos_readiness *readiness, const key_report *rep
     readiness->listener.told(readiness->listener.context, &told);
 }
 
-static void look(struct mos_readiness *readiness) {
+// What does not answer now may do so soon.
+static bool is_away(mos_status status) {
+    return status == MOS_UNAVAILABLE || status == MOS_RESOURCE_EXHAUSTED;
+}
+
+// false: nothing could be told, and the next look is soon.
+static bool look(struct mos_readiness *readiness) {
     MOS_CLEANUP_ARENA mos_arena *arena = mos_arena_create(0);
     const key_report *report;
     struct mos_error error = {0};
     if (check(readiness, arena, &report, &error) != MOS_OK) {
-        mos_log_error("the keys could not be checked", MOS_TEXT("reason", error.message));
-        note(readiness, "Keys.Check", "", error.status, error.message);
-        return;
+        char message[sizeof(error.message) + 64];
+        snprintf(message, sizeof(message), "it cannot be told whether the keys open: %s", error.message);
+        mos_log_error("the keys could not be checked", MOS_TEXT("reason", message));
+        // Once, not with each look while it lasts.
+        if (!readiness->away) {
+            note(readiness, "Keys.Check", "", error.status, message);
+        }
+        readiness->away = is_away(error.status);
+        return !readiness->away;
+    }
+    readiness->away = false;
+    if (mos_queue_settle_rest(readiness->queue, &error) != MOS_OK) {
+        mos_log_warning("what a server before left unfinished is not settled", MOS_TEXT("reason", error.message));
     }
     tell_failures(readiness, report);
     tell_age(readiness, report);
     take_up(readiness, report);
     tell_listener(readiness, report);
+    return true;
 }
 
 static void *thread_main(void *argument) {
@@ -131,11 +150,11 @@ static void *thread_main(void *argument) {
     pthread_mutex_lock(&readiness->mutex);
     while (!readiness->stopping) {
         pthread_mutex_unlock(&readiness->mutex);
-        look(readiness);
+        bool told = look(readiness);
         pthread_mutex_lock(&readiness->mutex);
         struct timespec until;
         clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += INTERVAL_SECONDS;
+        until.tv_sec += told ? INTERVAL_SECONDS : AWAY_INTERVAL_SECONDS;
         while (!readiness->stopping && pthread_cond_timedwait(&readiness->stop, &readiness->mutex, &until) != ETIMEDOUT) {
         }
     }

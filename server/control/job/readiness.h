@@ -23,7 +23,8 @@ struct mos_readiness_listener {
     void *context;
 };
 
-// Looks at once, and then each day. All must outlive it. On MOS_OK *out is the caller's, to be stopped before the queue is.
+// Looks at once, and then each day; while a KMS does not answer, every half a minute. When the keys open, what mos_queue_settle had to
+// leave is settled. All must outlive it. On MOS_OK *out is the caller's, to be stopped before the queue is.
 mos_status mos_readiness_start(mos_readiness **out, mos_queue *queue, mos_catalog *catalog, int64_t rotation_days,
                                const struct mos_readiness_listener *listener, struct mos_error *error);
 // NULL is fine.

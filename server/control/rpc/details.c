@@ -15,8 +15,8 @@ static Google__Protobuf__Any wrap(mos_arena *arena, const char *type_url, const 
 void mos_details_encode(const struct mos_error *error, mos_arena *arena, const uint8_t **out, size_t *out_size_bytes) {
     *out = NULL;
     *out_size_bytes = 0;
-    // Statuses behind gRPC's own seventeen.
-    bool precise = mos_status_from_grpc_code(mos_status_grpc_code(error->status)) != error->status;
+    // Statuses behind gRPC's own seventeen; and one that a client's own gRPC says where no server is: with these words a server said it.
+    bool precise = mos_status_from_grpc_code(mos_status_grpc_code(error->status)) != error->status || error->status == MOS_UNAVAILABLE;
     if (!error->field[0] && !precise) {
         return;
     }

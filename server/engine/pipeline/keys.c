@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "engine/pipeline/operation.h"
+#include "engine/repo/key_object.h"
 #include "engine/repo/rekey.h"
 
 enum { BATCH = 64, MOST_FAILURES = 1000, PATIENCE_MS = 10000, LOOK_EVERY_MS = 20 };
@@ -241,7 +242,8 @@ static mos_status rotate(mos_repository *repository, mos_keyring *keyring, const
                          struct mos_error *error) {
     // A number that another keyring gave its key in this repository is taken, too.
     uint32_t above = 0;
-    mos_status status = mos_repository_highest_key(repository, MOS_KEYRING_LARGEST_VERSION, &above, error);
+    mos_status status = *request->key_reference ? mos_key_service_try(mos_keyring_service(keyring), request->key_reference, error) : MOS_OK;
+    status = status != MOS_OK ? status : mos_repository_highest_key(repository, MOS_KEYRING_LARGEST_VERSION, &above, error);
     return status == MOS_OK ? mos_keyring_add(keyring, request->keyring, request->key_reference, above, error) : status;
 }
 

@@ -5,13 +5,14 @@
 #include "common/buffer.h"
 #include "engine/pipeline/keys.h"
 #include "engine/repo/catalog_copy.h"
+#include "engine/repo/key_object.h"
 #include "engine/repo/reader.h"
 
 typedef Mosaajii__Engine__V1__Result result_message;
 
 // A repository without its keyring holds nothing but noise, and a new keyring beside it would hide that: only where there is neither, both
 // are made.
-static mos_status make_keyring(const Mosaajii__Engine__V1__Request *request, mos_keyring **out, struct mos_error *error) {
+static mos_status make_keyring(mos_job *job, const Mosaajii__Engine__V1__Request *request, mos_keyring **out, struct mos_error *error) {
     mos_repository *repository;
     struct mos_error cause = {0};
     mos_status status = mos_repository_open(request->repository, NULL, &repository, &cause);
@@ -25,7 +26,9 @@ static mos_status make_keyring(const Mosaajii__Engine__V1__Request *request, mos
         *error = cause;
         return status;
     }
-    return mos_keyring_make(request->keyring, request->keyring_passphrase, request->key_reference, out, error);
+    // A service that does not answer, or a key that it does not know, must not be what stands in the keyring from now on.
+    status = *request->key_reference ? mos_key_service_try(mos_job_key_service(job), request->key_reference, error) : MOS_OK;
+    return status != MOS_OK ? status : mos_keyring_make(request->keyring, request->keyring_passphrase, request->key_reference, out, error);
 }
 
 static mos_status init(mos_job *job, const Mosaajii__Engine__V1__Request *request, mos_arena *arena, result_message *out,
@@ -40,7 +43,7 @@ static mos_status init(mos_job *job, const Mosaajii__Engine__V1__Request *reques
         // Again, now that nobody else can be writing it.
         status = status == MOS_OK ? mos_keyring_load_sealed(request->keyring, request->keyring_passphrase, &keyring, error) : status;
         if (status == MOS_NOT_FOUND) {
-            status = make_keyring(request, &keyring, error);
+            status = make_keyring(job, request, &keyring, error);
         } else if (status == MOS_OK && mos_keyring_should_be_sealed(keyring)) {
             status = mos_keyring_save(keyring, request->keyring, error);
         }
@@ -53,7 +56,12 @@ static mos_status init(mos_job *job, const Mosaajii__Engine__V1__Request *reques
     mos_repository *repository = NULL;
     bool created = false;
     status = mos_repository_open(request->repository, keyring, &repository, error);
-    if (status == MOS_NOT_FOUND) {
+    const char *away = "";
+    if (status == MOS_UNAVAILABLE || status == MOS_RESOURCE_EXHAUSTED) {
+        // Which repository it is can be told all the same.
+        away = mos_arena_strdup(arena, mos_job_text(arena, error->message));
+        status = mos_repository_open(request->repository, NULL, &repository, error);
+    } else if (status == MOS_NOT_FOUND) {
         status = mos_repository_create(request->repository, keyring, &repository, error);
         created = status == MOS_OK;
     }
@@ -64,6 +72,7 @@ static mos_status init(mos_job *job, const Mosaajii__Engine__V1__Request *reques
         mos_hex_encode(mos_repository_id(repository), 16, message->id);
         message->format_version = MOS_REPOSITORY_FORMAT;
         message->created = created;
+        message->away = (char *)away;
         message->key_version = (int32_t)mos_keyring_active_version(keyring);
         char key_id[32];
         mos_keyring_key_id(keyring, mos_keyring_active_version(keyring), key_id);

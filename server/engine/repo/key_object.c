@@ -206,6 +206,28 @@ mos_status mos_key_unwrap(const mos_keyring *keyring, uint32_t version, const st
                : mos_fail(error, MOS_CORRUPT, "the object of version %u is damaged or was made with another key", version);
 }
 
+mos_status mos_key_service_try(const struct mos_key_service *service, const char *reference, struct mos_error *error) {
+    uint8_t plain[REMOTE_PLAIN_BYTES];
+    MOS_CLEANUP_BUFFER struct mos_buffer wrapped = {0};
+    struct mos_buffer back = {0};
+    if (!service) {
+        return mos_fail(error, MOS_FAILED_PRECONDITION, "a key in %s is for the server alone, which can reach it", reference);
+    }
+    mos_random(plain, sizeof(plain));
+    mos_buffer_reserve(&back, REMOTE_PLAIN_BYTES);
+    mos_status status = service->wrap(service->context, reference, plain, sizeof(plain), &wrapped, error);
+    if (status == MOS_OK) {
+        status = service->unwrap(service->context, reference, wrapped.data, wrapped.size_bytes, &back, error);
+    }
+    if (status == MOS_OK && (back.size_bytes != sizeof(plain) || memcmp(back.data, plain, sizeof(plain)) != 0)) {
+        status = mos_fail(error, MOS_FAILED_PRECONDITION, "%s does not give back what it wrapped", reference);
+    }
+    mos_wipe(plain, sizeof(plain));
+    mos_wipe(back.data, back.capacity_bytes);
+    mos_buffer_free(&back);
+    return status;
+}
+
 uint32_t mos_key_version_parse(const char *name) {
     char *end = NULL;
     errno = 0;

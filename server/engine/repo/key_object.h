@@ -32,6 +32,9 @@ mos_status mos_key_wrap(const mos_keyring *keyring, uint32_t version, const stru
 mos_status mos_key_unwrap(const mos_keyring *keyring, uint32_t version, const struct mos_key_binding *binding, const uint8_t *object,
                           size_t size_bytes, struct mos_key *out_key, struct mos_error *error);
 
+// Whether the service wraps under the reference, and unwraps again: before a version that refers to it is written anywhere.
+mos_status mos_key_service_try(const struct mos_key_service *service, const char *reference, struct mos_error *error);
+
 // Tries the versions in the folder (keys/<owner>), the highest first. MOS_NOT_FOUND: the folder holds none. MOS_FAILED_PRECONDITION: the
 // keyring has none of the versions. MOS_CORRUPT: none opens.
 mos_status mos_key_load(int root, const char *folder, const mos_keyring *keyring, const struct mos_key_binding *binding,

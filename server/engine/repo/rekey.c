@@ -264,8 +264,13 @@ mos_status mos_repository_each_key(mos_repository *repository, bool unwrap,
         struct mos_error cause = {0};
         struct mos_key_binding binding = binding_of(repository, owner);
         uint32_t version = newest_version(repository, folder, UINT32_MAX);
-        bool good = !unwrap || mos_key_load(repository->root, folder, repository->keyring, &binding, &key, &version, &cause) == MOS_OK;
-        status = visit(context, owner, version, good ? NULL : cause.message, error);
+        mos_status opened = unwrap ? mos_key_load(repository->root, folder, repository->keyring, &binding, &key, &version, &cause) : MOS_OK;
+        if (opened == MOS_UNAVAILABLE || opened == MOS_RESOURCE_EXHAUSTED) {
+            // Says nothing of this key, and the next ones would have to wait for the same.
+            status = mos_fail(error, opened, "%s", cause.message);
+        } else {
+            status = visit(context, owner, version, opened == MOS_OK ? NULL : cause.message, error);
+        }
     }
     mos_names_free(&owners);
     return status;

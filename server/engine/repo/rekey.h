@@ -36,7 +36,8 @@ struct mos_rewrap_progress {
 mos_status mos_repository_rewrap(mos_repository *repository, const struct mos_rewrap_progress *progress, struct mos_error *error);
 
 // Calls `visit` for every wrapped key with the version under which it opens first, until it returns something else than MOS_OK. With
-// `unwrap` each is opened, and `failure` says why one does not; without, the newest version there is counts. NULL: it is well.
+// `unwrap` each is opened, and `failure` says why one does not; without, the newest version there is counts. NULL: it is well. A KMS that
+// does not answer ends it with its status: MOS_UNAVAILABLE, MOS_RESOURCE_EXHAUSTED.
 mos_status mos_repository_each_key(mos_repository *repository, bool unwrap,
                                    mos_status (*visit)(void *context, const char *owner, uint32_t version, const char *failure,
                                                        struct mos_error *error),
