@@ -26,6 +26,16 @@ static mos_status take_answer(const Mosaajii__Engine__V1__KeyAnswer *answer, str
     return MOS_OK;
 }
 
+// With the mutex held. It may be a key.
+static void forget_answer(void) {
+    if (state.answer) {
+        mos_wipe(state.answer->data.data, state.answer->data.len);
+    }
+    mos_arena_destroy(state.arena);
+    state.arena = NULL;
+    state.answer = NULL;
+}
+
 static mos_status ask(const char *reference, bool unwrap, const uint8_t *data, size_t size_bytes, struct mos_buffer *out,
                       struct mos_error *error) {
     Mosaajii__Engine__V1__KeyRequest request = MOSAAJII__ENGINE__V1__KEY_REQUEST__INIT;
@@ -42,12 +52,7 @@ static mos_status ask(const char *reference, bool unwrap, const uint8_t *data, s
         pthread_cond_wait(&state.answered, &state.mutex);
     }
     mos_status status = state.answer ? take_answer(state.answer, out, error) : mos_fail(error, MOS_CANCELLED, "cancelled");
-    if (state.answer) {
-        mos_wipe(state.answer->data.data, state.answer->data.len);
-    }
-    mos_arena_destroy(state.arena);
-    state.arena = NULL;
-    state.answer = NULL;
+    forget_answer();
     pthread_mutex_unlock(&state.mutex);
     pthread_mutex_unlock(&state.asking);
     return status;
@@ -80,7 +85,7 @@ bool mos_asking_take(int descriptor) {
     }
     pthread_mutex_lock(&state.mutex);
     // One that nobody waits for is thrown away with the next.
-    mos_arena_destroy(state.arena);
+    forget_answer();
     state.arena = arena;
     state.answer = (Mosaajii__Engine__V1__KeyAnswer *)message;
     pthread_cond_signal(&state.answered);

@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import subprocess
 from pathlib import Path
 
@@ -181,6 +182,9 @@ def test_an_engine_takes_no_more_of_the_machine_than_it_may(start, tmp_path):
     if autogroup.exists():
         wait_until(lambda: autogroup.read_text().strip().endswith("nice 7"), "a session that steps back")
     wait_until(lambda: subprocess.check_output(["ionice", "-p", str(pid)], text=True).strip() == "idle", "an engine that lets others to the disk")
+    # Keys lie in pages that no core file takes, and there is none anyway.
+    assert re.search(r"Max core file size\s+0\s+0\s", Path(f"/proc/{pid}/limits").read_text())
+    wait_until(lambda: re.search(r"VmFlags:.* lo .*dd", Path(f"/proc/{pid}/smaps").read_text()), "locked pages that are not dumped")
     list(client.watch(record.id))
     done = client.get(record.id)
     assert done.status in GOOD
