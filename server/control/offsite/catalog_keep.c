@@ -86,8 +86,7 @@ static mos_status put_in_place(const char *opened, const char *catalog, struct m
 
 mos_status mos_offsite_open_kept(const struct mos_engine *engine, const char *catalog, int64_t *out_kept_at_unix_ns, char *out_reason,
                                  size_t reason_bytes, struct mos_error *error) {
-    MOS_CLEANUP_FREE char(*names)[NAME_BYTES] = mos_calloc(MOST_FOUND, NAME_BYTES);
-    char opened[4200];
+    char names[MOST_FOUND][NAME_BYTES], opened[4200];
     *out_kept_at_unix_ns = 0;
     snprintf(opened, sizeof(opened), "%s.opened", catalog);
     size_t count = list_local(engine->repository, "catalog", names);
@@ -95,7 +94,7 @@ mos_status mos_offsite_open_kept(const struct mos_engine *engine, const char *ca
     for (size_t i = 0; i < count; i++) {
         struct mos_error refused = {0};
         if (unseal(engine, names[i], opened, &refused) == MOS_OK) {
-            *out_kept_at_unix_ns = strtoll(strchr(names[i], '/') + 1, NULL, 10);
+            *out_kept_at_unix_ns = strtoll(names[i] + sizeof("catalog/") - 1, NULL, 10);
             return put_in_place(opened, catalog, error);
         }
         mos_log_warning("a sealed copy of the catalog cannot be opened", MOS_TEXT("name", names[i]), MOS_TEXT("reason", refused.message));
