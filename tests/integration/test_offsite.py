@@ -289,9 +289,12 @@ def test_a_disk_that_is_not_mounted_is_not_filled(begin, bucket, source, tmp_pat
     server = begin()
     client = server.client()
     first, _ = take(client)
-    # The mount point stays, and is empty.
+    # The mount point stays, and is empty. Not while something is being written there.
+    server.stop()
     bucket.rename(tmp_path / "disk")
     bucket.mkdir()
+    server.start()
+    client = server.client()
     record = client.backup("CONFIGURATION")
     waiting = wait_for_copy(client, record.id, RETRYING)
     assert "not mounted" in waiting.message and "tried again" in waiting.message

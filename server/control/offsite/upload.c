@@ -447,8 +447,10 @@ bool mos_offsite_attempt(struct mos_offsite_place *place, struct mos_copy *copy)
     mos_status status = mos_offsite_record_begun(offsite, copy, job_id, &error);
     bool recorded = status == MOS_OK;
     if (recorded) {
+        // Years ahead nobody could take it off again: before any clock was believed the next cleanup locks it.
+        int64_t now_ns = mos_offsite_trusted_now(offsite);
         upload.lock_until_ns =
-            offsite->lock_ns && mos_store_capabilities_of(place->store)->retention ? mos_now_unix_ns() + offsite->lock_ns : 0;
+            now_ns && offsite->lock_ns && mos_store_capabilities_of(place->store)->retention ? now_ns + offsite->lock_ns : 0;
         // No pack vanishes meanwhile.
         int lock;
         status = mos_offsite_lock(offsite, "reading", &lock, &error);

@@ -287,13 +287,11 @@ void *mos_offsite_follower_main(void *argument) {
             mos_log_warning("what happens to backups cannot be followed", MOS_TEXT("reason", error.message));
         }
         int64_t changes = count_changes(offsite), wait_ns = sealing.not_before_ns - mos_now_monotonic_ns();
-        // Without a location there is nobody to have them.
-        bool changed = offsite->place_count > 0 && changes > sealing.sealed;
-        if (keep || (changed && wait_ns <= 0)) {
+        if (keep || (changes > sealing.sealed && wait_ns <= 0)) {
             seal(offsite, &sealing, changes);
         }
         wait_ns = sealing.not_before_ns - mos_now_monotonic_ns();
-        if (offsite->place_count > 0 && changes > sealing.sealed) {
+        if (changes > sealing.sealed) {
             mos_catalog_wait_events_for(catalog, seen, wait_ns > 0 ? wait_ns : 1, over, offsite);
         } else {
             mos_catalog_wait_events(catalog, seen, over, offsite);

@@ -36,7 +36,10 @@ static mos_status make_keys(struct mos_call *call, const key_report *report, Mos
     mos_arena *arena = mos_call_arena(call);
     Mosaajii__Backup__V1__KeyVersion *keys = mos_arena_array(arena, Mosaajii__Backup__V1__KeyVersion, report->n_keys);
     *out_keys = mos_arena_array(arena, Mosaajii__Backup__V1__KeyVersion *, report->n_keys);
-    mos_status status = keys && *out_keys ? MOS_OK : mos_fail_memory(call);
+    if (!keys || !*out_keys) {
+        return mos_fail_memory(call);
+    }
+    mos_status status = MOS_OK;
     for (size_t i = report->n_keys; i-- > 0 && status == MOS_OK;) {
         Mosaajii__Backup__V1__KeyVersion *key = &keys[*out_count];
         status = make_key(arena, report->keys[i], key) ? MOS_OK : mos_fail_memory(call);
