@@ -255,6 +255,14 @@ void mos_queue_destroy(mos_queue *queue) {
     if (!queue) {
         return;
     }
+    // Of a queue that never ran: their rows are there for the next.
+    while (queue->entries) {
+        struct mos_entry *entry = queue->entries;
+        pthread_mutex_lock(&queue->mutex);
+        unlink_entry(queue, entry);
+        pthread_mutex_unlock(&queue->mutex);
+        give_up(queue, entry, 1);
+    }
     pthread_mutex_destroy(&queue->mutex);
     pthread_cond_destroy(&queue->work);
     pthread_cond_destroy(&queue->inquiry_free);
