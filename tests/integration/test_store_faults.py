@@ -132,7 +132,8 @@ def test_a_put_that_is_cut_leaves_nothing_to_be_seen(site, large, tmp_path):
     else:
         status = store(site.through(door.port), "put", "cut", large)[0]
     door.close()
-    assert status == "UNAVAILABLE"
+    # The second where the machine has so much else to do that silence is noticed before the end.
+    assert status in ("UNAVAILABLE", "DEADLINE_EXCEEDED")
     assert store(site.server.settings(), "head", "cut")[0] == "NOT_FOUND"
     assert "cut " not in store(site.server.settings(), "list", "")[1]
     assert store(site.server.settings(), "put", "cut", large)[0] == "OK"
