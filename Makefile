@@ -3,7 +3,7 @@ BUILD := build
 SHELL := /bin/bash
 export PATH := $(PATH):/usr/local/go/bin:$(HOME)/go/bin
 
-.PHONY: build run test lint sanitize fuzz bench coverage package test-package clean
+.PHONY: build run test test-full lint sanitize fuzz bench coverage package test-package clean
 
 build: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -20,6 +20,10 @@ lint: build
 
 # The tests under AddressSanitizer with UndefinedBehaviorSanitizer, then those of the C code under ThreadSanitizer. Programs that are killed
 # at random say nothing to a sanitizer, and rounds of that under it take long; what tests pages, clients and the calendar runs no other C.
+# The tests that have one, at full size: a thousand rewrapped backups, a hundred rounds of prune, a database of a gigabyte, twenty kills.
+test-full: build $(BUILD)/python/ready $(BUILD)/tools/grpcurl $(BUILD)/tools/stores $(BUILD)/clients/ready
+	@MOS_TEST_FULL=1 ctest --test-dir $(BUILD) --output-on-failure -R '^integration\.(keys|backup_restore|tamper)$$|^fault\.(hostile|kill|prune|recovery_kill)$$'
+
 sanitize: $(BUILD)/packages $(BUILD)/python/ready $(BUILD)/tools/grpcurl $(BUILD)/tools/stores $(BUILD)/clients/ready
 	@cmake --preset asan >/dev/null && ninja -C $(BUILD)/asan
 	@ctest --test-dir $(BUILD)/asan --output-on-failure -j2 -E '^fault\.(kill|offsite_kill|prune|recovery_kill)|^integration\.(browser|clients|dashboard|simulated_year)$$'
