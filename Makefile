@@ -22,7 +22,9 @@ lint: build
 # at random say nothing to a sanitizer, and rounds of that under it take long; what tests pages, clients and the calendar runs no other C.
 # The tests that have one, at full size: a thousand rewrapped backups, a hundred rounds of prune, a database of a gigabyte, twenty kills.
 test-full: build $(BUILD)/python/ready $(BUILD)/tools/grpcurl $(BUILD)/tools/stores $(BUILD)/clients/ready
-	@MOS_TEST_FULL=1 ctest --test-dir $(BUILD) --output-on-failure -R '^integration\.(keys|backup_restore|tamper)$$|^fault\.(hostile|kill|prune|recovery_kill)$$'
+	@MOS_TEST_FULL=1 MOS_TEST_BIN=$(CURDIR)/$(BUILD)/bin MOS_TEST_GEN=$(CURDIR)/$(BUILD)/python/gen $(BUILD)/python/bin/python -m pytest -q -p no:cacheprovider \
+		tests/integration/test_keys.py tests/integration/test_backup_restore.py tests/integration/test_tamper.py \
+		tests/fault/test_hostile.py tests/fault/test_kill.py tests/fault/test_prune.py tests/fault/test_recovery_kill.py
 
 sanitize: $(BUILD)/packages $(BUILD)/python/ready $(BUILD)/tools/grpcurl $(BUILD)/tools/stores $(BUILD)/clients/ready
 	@cmake --preset asan >/dev/null && ninja -C $(BUILD)/asan
