@@ -383,9 +383,11 @@ bool mos_access_may(struct mos_call *call, const char *path) {
 }
 
 mos_status mos_access_need_second(mos_access *access, struct mos_call *call, const char *resource) {
-    return access->second_person_ns ? mos_second_person(access->catalog, mos_call_path(call), resource, mos_call_caller_name(call),
-                                                        access->second_person_ns, mos_call_error(call))
-                                    : MOS_OK;
+    const struct mos_right *right = mos_right_find(mos_call_path(call));
+    return access->second_person_ns && right && right->second_person
+               ? mos_second_person(access->catalog, mos_call_path(call), resource, mos_call_caller_name(call), access->second_person_ns,
+                                   mos_call_error(call))
+               : MOS_OK;
 }
 
 const struct mos_rpc_interceptor mos_access_interceptor = {.begin = begin};

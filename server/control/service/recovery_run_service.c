@@ -46,35 +46,36 @@ static mos_status answer_test(struct mos_call *call, const char *id, test_result
 
 // ---- Beginning ----
 
-// The second person agrees to this plan, run in this way, to this point, and to nothing else.
-static mos_status need_second(struct mos_call *call, const Mosaajii__Backup__V1__ExecutePlanRequest *request) {
+static mos_status check_plan(struct mos_call *call, const char *plan_id) {
     struct mos_services *services = mos_call_user(call);
     MOS_CLEANUP_READ mos_catalog_session *session = NULL;
     struct mos_recovery_plan plan;
+    mos_status status = mos_catalog_read_begin(services->catalog, &session, mos_call_error(call));
+    return status ? status : mos_catalog_get_plan(session, plan_id, mos_call_arena(call), &plan, mos_call_error(call));
+}
+
+// The second person agrees to this plan, run in this way, to this point, and to nothing else.
+static mos_status need_second(struct mos_call *call, const Mosaajii__Backup__V1__ExecutePlanRequest *request, int64_t recover_to_unix_ns) {
+    struct mos_services *services = mos_call_user(call);
     char until[MOS_TIME_TEXT_BYTES] = "the newest backup";
-    int64_t recover_to = 0;
-    mos_status status = mos_check_time("recoverTo", request->recover_to, &recover_to, mos_call_error(call));
-    status = status ? status : mos_catalog_read_begin(services->catalog, &session, mos_call_error(call));
-    status = status ? status : mos_catalog_get_plan(session, request->plan_id, mos_call_arena(call), &plan, mos_call_error(call));
-    mos_catalog_read_end(session);
-    session = NULL;
-    if (recover_to) {
-        mos_time_format(recover_to, until);
+    if (recover_to_unix_ns) {
+        mos_time_format(recover_to_unix_ns, until);
     }
     const char *kind = request->kind == MOSAAJII__BACKUP__V1__EXECUTE_PLAN_REQUEST__KIND__EMERGENCY ? "EMERGENCY" : "PLANNED";
-    const char *what = mos_arena_printf(mos_call_arena(call), "%s, %s, to %s", request->plan_id, kind, until);
-    return status == MOS_OK ? mos_access_need_second(services->access, call, what) : status;
+    return mos_access_need_second(services->access, call,
+                                  mos_arena_printf(mos_call_arena(call), "%s, %s, to %s", request->plan_id, kind, until));
 }
 
 RECOVERY_HANDLER(execute_plan, ExecutePlanRequest, Execution) {
     struct mos_services *services = mos_call_user(call);
     struct mos_error *error = mos_call_error(call);
     char id[MOS_ID_TEXT_BYTES];
-    int64_t ignored;
+    int64_t ignored, recover_to_unix_ns = 0;
     mos_status status = mos_check_id("planId", request->plan_id, error);
     status = status ? status : mos_check_time("incidentAt", request->incident_at, &ignored, error);
-    status = status ? status : mos_check_time("recoverTo", request->recover_to, &ignored, error);
-    status = status ? status : need_second(call, request);
+    status = status ? status : mos_check_time("recoverTo", request->recover_to, &recover_to_unix_ns, error);
+    status = status ? status : check_plan(call, request->plan_id);
+    status = status ? status : need_second(call, request, recover_to_unix_ns);
     status = status ? status : mos_recovery_execute(services->recovery, request, mos_call_caller_name(call), id, error);
     status = status ? status : answer_execution(call, id, response);
     if (status == MOS_OK) {
