@@ -514,13 +514,15 @@ mos_status mos_offsite_upload(mos_offsite *offsite, const struct mos_offsite_ord
 
 // ---- How long copies are kept ----
 
-int64_t mos_offsite_trusted_now(mos_offsite *offsite) {
+int64_t mos_offsite_ask_catalog(mos_offsite *offsite, mos_status (*read)(mos_catalog_session *, int64_t *, struct mos_error *)) {
     MOS_CLEANUP_READ mos_catalog_session *session = NULL;
-    int64_t now_ns = 0;
-    return mos_catalog_read_begin(offsite->options.catalog, &session, NULL) == MOS_OK &&
-                   mos_catalog_trusted_now(session, &now_ns, NULL) == MOS_OK
-               ? now_ns
-               : 0;
+    int64_t number = 0;
+    return mos_catalog_read_begin(offsite->options.catalog, &session, NULL) == MOS_OK && read(session, &number, NULL) == MOS_OK ? number
+                                                                                                                                : 0;
+}
+
+int64_t mos_offsite_trusted_now(mos_offsite *offsite) {
+    return mos_offsite_ask_catalog(offsite, mos_catalog_trusted_now);
 }
 
 int64_t mos_offsite_own_days(mos_catalog_session *session, const struct mos_copy *copy) {

@@ -245,6 +245,8 @@ mos_status mos_offsite_want(mos_catalog_session *session, const struct mos_offsi
 void *mos_offsite_place_main(void *place);
 void *mos_offsite_follower_main(void *offsite);
 void *mos_offsite_fetcher_main(void *offsite);
+// A number of the catalog; 0 where it cannot be read.
+int64_t mos_offsite_ask_catalog(mos_offsite *offsite, mos_status (*read)(mos_catalog_session *, int64_t *, struct mos_error *));
 // Of the catalog, as mos_catalog_trusted_now; 0 also where it cannot be read.
 int64_t mos_offsite_trusted_now(mos_offsite *offsite);
 // Of its order or its policy, counted from the upload; 0: as long as its backup.

@@ -238,15 +238,6 @@ struct sealing {
     int64_t not_before_ns;
 };
 
-static int64_t count_changes(mos_offsite *offsite) {
-    MOS_CLEANUP_READ mos_catalog_session *session = NULL;
-    int64_t count = 0;
-    return mos_catalog_read_begin(offsite->options.catalog, &session, NULL) == MOS_OK &&
-                   mos_catalog_count_changes(session, &count, NULL) == MOS_OK
-               ? count
-               : 0;
-}
-
 static void seal(mos_offsite *offsite, struct sealing *sealing, int64_t changes) {
     char text[32];
     struct mos_error error = {0};
@@ -286,7 +277,8 @@ void *mos_offsite_follower_main(void *argument) {
         if (take_events(offsite, &cursor, &keep, &error) != MOS_OK) {
             mos_log_warning("what happens to backups cannot be followed", MOS_TEXT("reason", error.message));
         }
-        int64_t changes = count_changes(offsite), wait_ns = sealing.not_before_ns - mos_now_monotonic_ns();
+        int64_t changes = mos_offsite_ask_catalog(offsite, mos_catalog_count_changes),
+                wait_ns = sealing.not_before_ns - mos_now_monotonic_ns();
         if (keep || (changes > sealing.sealed && wait_ns <= 0)) {
             seal(offsite, &sealing, changes);
         }
